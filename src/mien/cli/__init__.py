@@ -1,0 +1,69 @@
+"""The command line: one small module per verb; each parses, calls and prints."""
+
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from mien.cli import data, evaluate, export, models, predict, recipes, train
+from mien.errors import MienError
+
+
+class _Verbs(TyperGroup):
+    """Turns mien's errors and Ctrl-C into one line and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except MienError as error:
+            typer.echo(f"mien: {error}", err=True)
+            raise typer.Exit(error.exit_code) from error
+        except KeyboardInterrupt as interrupt:
+            detail = f": {interrupt}" if str(interrupt) else ""
+            typer.echo(f"mien: interrupted{detail}", err=True)
+            raise typer.Exit(130) from interrupt
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(self.commands)
+
+
+app = typer.Typer(
+    name="mien",
+    cls=_Verbs,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Read perceived facial expressions: train, measure, and read them in pictures.",
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        from importlib.metadata import version
+
+        typer.echo(f"mien {version('mien')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version and exit."
+    ),
+) -> None:
+    """Read perceived facial expressions: train, measure, and read them in pictures."""
+
+
+app.command("predict")(predict.predict)
+app.command("evaluate")(evaluate.evaluate)
+app.command("train")(train.train)
+app.command("export")(export.export)
+app.add_typer(data.app, name="data")
+app.command("models")(models.models)
+app.command("recipes")(recipes.recipes)
+
+
+def main() -> None:
+    """Runs the command line and exits with its code."""
+    sys.exit(app())

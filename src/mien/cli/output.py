@@ -1,0 +1,30 @@
+"""What every verb prints with: data on stdout, words and progress on stderr."""
+
+import importlib.util
+import json
+from typing import Any
+
+import typer
+
+from mien.errors import missing_extra
+
+
+def print_json(value: Any) -> None:
+    """Prints one JSON document on one line of stdout."""
+    typer.echo(json.dumps(value, allow_nan=False))
+
+
+def note(message: str) -> None:
+    """Prints a remark on stderr."""
+    typer.echo(f"mien: {message}", err=True)
+
+
+def warn(message: str) -> None:
+    """Prints a warning on stderr."""
+    typer.echo(f"mien: warning: {message}", err=True)
+
+
+def need(package: str, extra: str) -> None:
+    """Raises MissingError with the install line where an optional package is not installed."""
+    if importlib.util.find_spec(package) is None:
+        raise missing_extra(package, extra)

@@ -1,0 +1,33 @@
+"""`mien recipes`: which recipes there are, and what they set."""
+
+from typing import Annotated
+
+import typer
+
+from mien.cli.output import print_json
+
+
+def recipes(
+    name: Annotated[str | None, typer.Argument(help="Print this one, all knobs resolved.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a knob: optimizer.lr=3e-4."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List the recipes, or print one as TOML, ready to be edited and given to `mien train`."""
+    from mien.recipes import list_recipes, load_recipe
+
+    if name is not None:
+        page = load_recipe(name, settings or [])
+        if as_json:
+            print_json(page.model_dump(mode="json"))
+        else:
+            typer.echo(page.to_toml(), nl=False)
+        return
+    descriptions = {each: load_recipe(each).description for each in list_recipes()}
+    if as_json:
+        print_json(descriptions)
+        return
+    for each, description in descriptions.items():
+        typer.echo(f"{each:<16}{description}")

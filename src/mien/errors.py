@@ -1,0 +1,30 @@
+"""The errors mien raises on purpose; the command line turns each into one line and an exit code."""
+
+
+class MienError(Exception):
+    """Something the caller can mend; the message says what was given and what was expected."""
+
+    exit_code = 1
+
+
+class UsageError(MienError, ValueError):
+    """A setting, name or combination of arguments that mien does not know (exit code 2)."""
+
+    exit_code = 2
+
+
+class BadInputError(MienError, ValueError):
+    """A file or value that cannot be read as what it should be (exit code 3)."""
+
+    exit_code = 3
+
+
+class MissingError(MienError):
+    """Something that is not there: a file, a model, an optional package (exit code 4)."""
+
+    exit_code = 4
+
+
+def missing_extra(package: str, extra: str) -> MissingError:
+    """Returns the error for an optional package that is not installed, with the install line."""
+    return MissingError(f"this needs the package {package!r}: pip install 'mien[{extra}]'")

@@ -1,0 +1,25 @@
+"""Network architectures: name → `torch.nn.Module`, and the `FaceClassifier` around each."""
+
+from mien.models import emocnn, linear, mien, resnet9  # noqa: F401  (each registers its family)
+from mien.models.count import count_macs, count_parameters
+from mien.models.face_classifier import FaceClassifier
+from mien.models.registry import (
+    Architecture,
+    architecture,
+    create_model,
+    describe,
+    list_models,
+    register,
+)
+
+__all__ = [
+    "Architecture",
+    "FaceClassifier",
+    "architecture",
+    "count_macs",
+    "count_parameters",
+    "create_model",
+    "describe",
+    "list_models",
+    "register",
+]

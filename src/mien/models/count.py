@@ -1,0 +1,27 @@
+"""What a network costs: parameters and multiply-adds."""
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+
+def count_parameters(net: nn.Module) -> int:
+    """Returns the number of trainable parameters."""
+    return sum(parameter.numel() for parameter in net.parameters() if parameter.requires_grad)
+
+
+def count_macs(net: nn.Module, channels: int, size: int) -> int:
+    """Returns the multiply-adds of convolutions and linear layers for one image.
+
+    Args:
+        net: Takes `[B, channels, size, size]`; put into evaluation mode for the count.
+        channels: Channels of the input.
+        size: Side of the input, pixels.
+    """
+    device = next(net.parameters()).device
+    training = net.training
+    net.eval()
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        net(torch.zeros(1, channels, size, size, device=device))
+    net.train(training)
+    return counter.get_total_flops() // 2

@@ -1,0 +1,96 @@
+"""mien's own networks: small residual nets made to be trained on a CPU.
+
+He et al. 2016 (residual blocks, here with batch norm before the sum), Hu et al. 2018 (squeeze and
+excitation), He et al. 2019 (an average pool before the shortcut's 1x1 convolution). Pooling right
+after the stem puts the arithmetic where it is cheap: wide, small maps.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from mien.models.registry import register
+
+FAMILY = "mien"
+
+
+class _SqueezeExcite(nn.Module):
+    """Scales each channel by a gate computed from all channels' means."""
+
+    def __init__(self, channels: int, reduction: int = 8) -> None:
+        super().__init__()
+        self.squeeze = nn.Conv2d(channels, channels // reduction, 1)
+        self.excite = nn.Conv2d(channels // reduction, channels, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        gate = images.mean((2, 3), keepdim=True)  # [B, C, 1, 1]
+        return images * torch.sigmoid(self.excite(torch.relu(self.squeeze(gate))))
+
+
+class _Block(nn.Module):
+    """Two 3x3 convolutions with squeeze and excitation around a shortcut."""
+
+    def __init__(self, channels_in: int, channels: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels_in, channels, 3, stride, 1, bias=False)
+        self.norm1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
+        self.norm2 = nn.BatchNorm2d(channels)
+        self.gate = _SqueezeExcite(channels)
+        self.shortcut = nn.Sequential()
+        if stride > 1:
+            self.shortcut.append(nn.AvgPool2d(stride, ceil_mode=True, count_include_pad=False))
+        if channels_in != channels:
+            self.shortcut.append(nn.Conv2d(channels_in, channels, 1, bias=False))
+            self.shortcut.append(nn.BatchNorm2d(channels))
+        nn.init.zeros_(self.norm2.weight)  # a block starts as its shortcut
+
+    def forward(self, images: Tensor) -> Tensor:
+        branch = torch.relu(self.norm1(self.conv1(images)))
+        branch = self.gate(self.norm2(self.conv2(branch)))
+        return torch.relu(branch + self.shortcut(images))
+
+
+class MienNet(nn.Module):
+    """Stem and pool, stages of residual blocks, mean over the map, dropout, linear."""
+
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int,
+        stem: int,
+        stages: Sequence[tuple[int, int]],
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv2d(in_channels, stem, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(stem),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(2),
+        )
+        self.blocks = nn.Sequential()
+        channels = stem
+        for stage, (width, depth) in enumerate(stages):
+            for block in range(depth):
+                stride = 2 if stage > 0 and block == 0 else 1
+                self.blocks.append(_Block(channels, width, stride))
+                channels = width
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(channels, num_classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Returns logits `[B, K]` of images `[B, C, S, S]`, S free."""
+        features = self.blocks(self.stem(images)).mean((2, 3))  # [B, C]
+        return self.head(self.dropout(features))
+
+
+@register(FAMILY, input_size=44)
+def mien_s(num_classes: int, in_channels: int, input_size: int, dropout: float = 0.1) -> nn.Module:
+    """Small: stem 32, blocks 48·1 96·2 192·2; 1.5 M parameters, 98 MMAC at 44 px."""
+    del input_size  # it takes any
+    return MienNet(num_classes, in_channels, 32, ((48, 1), (96, 2), (192, 2)), dropout)

@@ -1,0 +1,5 @@
+"""Recipes: the one page of knobs, and the `.toml` files that come with mien."""
+
+from mien.recipes.recipe import Recipe, list_recipes, load_recipe, parse_recipe
+
+__all__ = ["Recipe", "list_recipes", "load_recipe", "parse_recipe"]

@@ -1,0 +1,258 @@
+"""The one page of knobs: everything that decides how a network is trained.
+
+A recipe file holds only what differs from these defaults. Every section is frozen and refuses keys
+it does not know.
+"""
+
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from mien.errors import BadInputError, MissingError, UsageError
+from mien.labels import nearest
+
+Fraction = Field(ge=0, le=1)
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Model(_Section):
+    """Which network."""
+
+    name: str = "mien_s"
+    """Architecture, one of `mien models`."""
+    options: dict[str, Any] = {}
+    """The architecture's own options."""
+
+
+class Data(_Section):
+    """Which faces, and how they reach the network."""
+
+    train_split: str = "Training"
+    """Split to learn from; a set without splits is used whole."""
+    selection_split: str = "PublicTest"
+    """Split to select on; where the set has none of that name, `selection_fraction` is held out."""
+    selection_fraction: float = Field(0.2, gt=0, lt=1)
+    """Part of the training split held out for selection where there is no selection split."""
+    stratified: bool = True
+    """Hold out the same part of every class."""
+    split_seed: int = 42
+    """Seed of the held-out part."""
+    drop: tuple[str, ...] = ()
+    """Expressions left out; the labels are renumbered."""
+    input_size: int = Field(48, ge=8)
+    """Side of the network's input, pixels; smaller than the faces means crops of them."""
+    mean: tuple[float, ...] = (0.5,)
+    """Subtracted from pixels scaled to [0, 1]; one value, or one per channel."""
+    std: tuple[float, ...] = (0.5,)
+    """Divides them after."""
+
+
+class Augment(_Section):
+    """Random changes to training faces; off by default. Test faces are never augmented."""
+
+    flip: Literal["none", "random", "alternating"] = "none"
+    """Mirror images: half of them at random, or each face in every second epoch."""
+    rotate_degrees: float = Field(0.0, ge=0, le=180)
+    """Rotation, uniform in ± this."""
+    scale_fraction: float = Field(0.0, ge=0, lt=1)
+    """Zoom, uniform in 1 ± this."""
+    translate_fraction: float = Field(0.0, ge=0, le=1)
+    """Shift along each axis, uniform in ± this part of the side."""
+    shear_degrees: float = Field(0.0, ge=0, lt=90)
+    """Horizontal shear, uniform in ± this."""
+    pad_crop: int = Field(0, ge=0)
+    """Whole-pixel shift in ± this along each axis: pad by it, then crop at random."""
+    fill: Literal["zeros", "border", "reflection"] = "zeros"
+    """What lies beyond the face's edge."""
+    brightness: float = Field(0.0, ge=0, le=1)
+    """Pixel values times a factor uniform in 1 ± this."""
+    contrast: float = Field(0.0, ge=0, le=1)
+    """Distance from the face's mean grey times a factor uniform in 1 ± this."""
+    erase_pixels: int = Field(0, ge=0)
+    """Side of a square set to mean grey, at the network's full input size."""
+    mixup: float = Field(0.0, ge=0)
+    """Mix pairs of faces with a weight from Beta(this, this)."""
+
+
+class Optimizer(_Section):
+    """The optimiser. Weight decay spares biases and batch norm."""
+
+    name: Literal["adam", "adamw", "sgd"] = "adam"
+    """Which; SGD is with Nesterov momentum."""
+    lr: float = Field(1e-3, gt=0)
+    """Learning rate; the peak, where the schedule has one."""
+    momentum: float = Field(0.9, ge=0, lt=1)
+    """SGD's momentum, Adam's beta1."""
+    weight_decay: float = Field(0.0, ge=0)
+    """Weight decay; decoupled for AdamW."""
+
+
+class Schedule(_Section):
+    """The learning rate over time."""
+
+    name: Literal["constant", "step", "cosine", "one_cycle"] = "constant"
+    """Its shape; `one_cycle` warms up from lr/25 and ends near 0 (Smith 2018)."""
+    warmup_fraction: float = 0.3
+    """one_cycle: part of the steps spent going up."""
+    anneal: Literal["cosine", "linear"] = "cosine"
+    """one_cycle: shape of both ramps."""
+    step_epochs: int = Field(15, ge=1)
+    """step: epochs between two cuts."""
+    step_factor: float = Field(0.1, gt=0, lt=1)
+    """step: what each cut multiplies the rate by."""
+
+
+class Train(_Section):
+    """The loop."""
+
+    epochs: int = Field(30, ge=1)
+    """Passes over the training faces."""
+    batch_size: int = Field(128, ge=1)
+    """Faces per step, of all processes together."""
+    seed: int = Field(0, ge=0)
+    """Seed of everything random in training."""
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    """Part of the target spread evenly over all classes."""
+    clip_value: float = Field(0.0, ge=0)
+    """Clip each gradient to ± this; 0 is off."""
+    clip_norm: float = Field(0.0, ge=0)
+    """Scale gradients to at most this norm; 0 is off."""
+    ema_decay: float = Field(0.0, ge=0, lt=1)
+    """Average the weights with this decay per step, and use the average; 0 is off."""
+    sizes: tuple[tuple[float, int], ...] = ()
+    """Progressive resizing: (part of the epochs, side in pixels) in order; empty: full size."""
+    patience: int = Field(0, ge=0)
+    """Stop after this many epochs without a better selection score; 0 is off."""
+    selection_metric: Literal["accuracy", "log_loss"] = "accuracy"
+    """What is best on the selection split."""
+    keep: Literal["best", "last"] = "best"
+    """Which epoch's weights become the model."""
+
+
+class Recipe(_Section):
+    """All knobs of a training run."""
+
+    description: str = ""
+    """One line: what the recipe is for and where it comes from."""
+    model: Model = Model()
+    data: Data = Data()
+    augment: Augment = Augment()
+    optimizer: Optimizer = Optimizer()
+    schedule: Schedule = Schedule()
+    train: Train = Train()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Recipe":
+        if self.train.clip_value and self.train.clip_norm:
+            raise ValueError("clip by value or by norm, not both")
+        if self.train.sizes:
+            total = sum(part for part, _ in self.train.sizes)
+            if abs(total - 1) > 1e-6:
+                raise ValueError(f"the parts of train.sizes must sum to 1, not {total:g}")
+            if max(size for _, size in self.train.sizes) > self.data.input_size:
+                raise ValueError("train.sizes exceeds data.input_size")
+        if len(self.data.mean) != len(self.data.std) or len(self.data.mean) not in (1, 3):
+            raise ValueError("data.mean and data.std must have one value, or three, each")
+        if not 0 < self.schedule.warmup_fraction < 1:
+            raise ValueError("schedule.warmup_fraction must lie between 0 and 1")
+        return self
+
+    def to_toml(self) -> str:
+        """Returns the whole resolved page as TOML; reading it back gives an equal recipe."""
+        import tomli_w
+
+        return tomli_w.dumps(self.model_dump(mode="json"))
+
+
+def list_recipes() -> list[str]:
+    """Returns the names of the recipes that come with mien, sorted."""
+    return sorted(
+        entry.name.removesuffix(".toml")
+        for entry in files("mien.recipes").iterdir()
+        if entry.name.endswith(".toml")
+    )
+
+
+def load_recipe(name: str | Path, settings: list[str] | tuple[str, ...] = ()) -> Recipe:
+    """Returns a checked recipe by name, or from a TOML file, with settings changed.
+
+    Args:
+        name: One of `list_recipes()`, or the path of a `.toml` file.
+        settings: Changes such as `"optimizer.lr=3e-4"`; values are TOML, bare words are text.
+
+    Raises:
+        MissingError: The file does not exist.
+        UsageError: No recipe of that name; an unknown key or a value out of range in a setting.
+        BadInputError: The file is no valid recipe.
+    """
+    if str(name).endswith(".toml"):
+        path = Path(name)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError as error:
+            raise MissingError(f"{path}: no such recipe file") from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadInputError(f"{path}: cannot be read: {error}") from error
+    elif str(name) in list_recipes():
+        path = Path(str(files("mien.recipes"))) / f"{name}.toml"
+        text = path.read_text(encoding="utf-8")
+    else:
+        raise UsageError(f"unknown recipe {str(name)!r}{nearest(str(name), list_recipes())}")
+    try:
+        page = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BadInputError(f"{path}: {error}") from error
+    parse_recipe(page, str(path))
+    for setting in settings:
+        _change(page, setting)
+    return parse_recipe(page, "--set") if settings else parse_recipe(page, str(path))
+
+
+def parse_recipe(page: dict[str, Any], source: str) -> Recipe:
+    """Returns the checked recipe of a parsed page; `source` is the name that errors give.
+
+    Raises:
+        UsageError: An unknown key or a bad value; the message names the key.
+    """
+    try:
+        return Recipe.model_validate(page)
+    except ValidationError as error:
+        first = error.errors()[0]
+        keys = [str(part) for part in first["loc"]]
+        message = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "extra_forbidden":
+            message = f"unknown key{nearest(keys[-1], _keys_beside(keys))}"
+        elif "input" in first and keys:
+            message += f", got {first['input']!r}"
+        place = f"{'.'.join(keys)}: " if keys else ""
+        raise UsageError(f"{source}: {place}{message}") from error
+
+
+def _keys_beside(keys: list[str]) -> list[str]:
+    section: Any = Recipe
+    for key in keys[:-1]:
+        section = section.model_fields[key].annotation
+    return list(section.model_fields)
+
+
+def _change(page: dict[str, Any], setting: str) -> None:
+    key, equals, text = setting.partition("=")
+    names = key.strip().split(".")
+    if not equals or not all(names):
+        raise UsageError(f"--set {setting!r}: expected section.key=value")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    section = page
+    for name in names[:-1]:
+        section = section.setdefault(name, {})
+        if not isinstance(section, dict):
+            raise UsageError(f"--set {setting!r}: {name!r} is no section")
+    section[names[-1]] = value

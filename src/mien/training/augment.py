@@ -1,0 +1,165 @@
+"""Random changes to a batch of faces, on tensors: one affine sampling, then pixel values.
+
+All geometry of a face (flip, rotation, zoom, shear, shift, crop, resize) is one matrix and one
+`grid_sample`; whole-pixel shifts at full size stay exact.
+
+    B faces · C channels · S side of the faces · s side of the views · K classes
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mien.recipes.recipe import Augment
+
+
+@dataclass(frozen=True)
+class Randomness:
+    """Where one epoch's randomness comes from: functions of (seed, epoch, rank), nothing stored."""
+
+    torch: torch.Generator
+    numpy: np.random.Generator
+
+    @classmethod
+    def of(cls, seed: int, epoch: int, rank: int, device: torch.device) -> "Randomness":
+        """Returns the generators of an epoch on one process."""
+        sequence = np.random.SeedSequence([seed, epoch, rank, 1])
+        generator = torch.Generator(device)
+        generator.manual_seed(int(sequence.generate_state(1, np.uint64)[0] >> 1))
+        return cls(generator, np.random.default_rng(sequence))
+
+    def uniform(self, count: int, extent: float, device: torch.device) -> Tensor:
+        """Returns `count` values uniform in ± `extent`."""
+        return (torch.rand(count, generator=self.torch, device=device) * 2 - 1) * extent
+
+
+def training_views(
+    faces: Tensor,
+    mirrored: Tensor,
+    *,
+    knobs: Augment,
+    input_size: int,
+    size: int,
+    grey: float,
+    randomness: Randomness,
+) -> Tensor:
+    """Returns augmented network views, float `[B, C, s, s]` in [0, 1].
+
+    Args:
+        faces: uint8 `[B, C, S, S]`.
+        mirrored: bool `[B]`: which faces are mirrored.
+        knobs: What is random, and how much.
+        input_size: Side of the part of the face that the network sees, in face pixels.
+        size: s, what that part is sampled at.
+        grey: What erased squares become, in [0, 1].
+        randomness: The epoch's generators.
+    """
+    views = faces.to(torch.float32) / 255  # [B, C, S, S]
+    side = faces.shape[-1]
+    matrices = _matrices(len(faces), mirrored, knobs, side, input_size, randomness)
+    if matrices is not None or size != side:
+        if matrices is None:
+            matrices = _identity(len(faces), input_size / side, faces.device)
+        shape = [*faces.shape[:2], size, size]
+        grid = F.affine_grid(matrices, shape, align_corners=False)
+        views = F.grid_sample(views, grid, "bilinear", knobs.fill, align_corners=False)
+    if knobs.brightness:
+        factors = 1 + randomness.uniform(len(faces), knobs.brightness, faces.device)
+        views = (views * factors.view(-1, 1, 1, 1)).clamp(0, 1)
+    if knobs.contrast:
+        factors = 1 + randomness.uniform(len(faces), knobs.contrast, faces.device)
+        means = views.mean((1, 2, 3), keepdim=True)
+        views = (means + (views - means) * factors.view(-1, 1, 1, 1)).clamp(0, 1)
+    if knobs.erase_pixels:
+        views = _erase(views, knobs.erase_pixels * size / input_size, grey, randomness)
+    return views
+
+
+def mirrored_faces(
+    knobs: Augment, indices: Tensor, first_parity: Tensor, epoch: int, randomness: Randomness
+) -> Tensor:
+    """Returns which faces of a batch are mirrored, bool `[B]`.
+
+    "alternating" mirrors each face in every second epoch (Jordan 2024, airbench): two epochs show
+    every face both ways.
+
+    Args:
+        knobs: Chooses the kind of flip.
+        indices: int64 `[B]`, the faces' places in the training set.
+        first_parity: int64 `[N]` of 0 and 1, drawn once from the seed.
+        epoch: Counted from 1.
+        randomness: The epoch's generators.
+    """
+    if knobs.flip == "alternating":
+        return (first_parity[indices] + epoch) % 2 == 1
+    if knobs.flip == "random":
+        return randomness.uniform(len(indices), 1.0, indices.device) > 0
+    return torch.zeros(len(indices), dtype=torch.bool, device=indices.device)
+
+
+def mix(views: Tensor, targets: Tensor, alpha: float, randomness: Randomness) -> tuple[Tensor, ...]:
+    """Returns views `[B, C, s, s]` and targets `[B, K]` mixed in pairs (Zhang et al. 2018)."""
+    weight = float(randomness.numpy.beta(alpha, alpha))
+    order = torch.randperm(len(views), generator=randomness.torch, device=views.device)
+    return views.lerp(views[order], 1 - weight), targets.lerp(targets[order], 1 - weight)
+
+
+def _identity(count: int, crop: float, device: torch.device) -> Tensor:
+    matrices = torch.zeros(count, 2, 3, device=device)
+    matrices[:, 0, 0] = matrices[:, 1, 1] = crop
+    return matrices
+
+
+def _matrices(
+    count: int,
+    mirrored: Tensor,
+    knobs: Augment,
+    side: int,
+    input_size: int,
+    randomness: Randomness,
+) -> Tensor | None:
+    """Returns `[B, 2, 3]` from view to face coordinates (both -1…1), or None for no change."""
+    device = mirrored.device
+    geometric = (
+        knobs.rotate_degrees,
+        knobs.scale_fraction,
+        knobs.translate_fraction,
+        knobs.shear_degrees,
+        knobs.pad_crop,
+    )
+    if not any(geometric) and knobs.flip == "none" and input_size == side:
+        return None
+    angle = randomness.uniform(count, math.radians(knobs.rotate_degrees), device)
+    zoom = input_size / side / (1 + randomness.uniform(count, knobs.scale_fraction, device))
+    shear = torch.tan(randomness.uniform(count, math.radians(knobs.shear_degrees), device))
+    sign = torch.where(mirrored, -1.0, 1.0)
+    cosine, sine = torch.cos(angle) * zoom, torch.sin(angle) * zoom
+    matrices = torch.empty(count, 2, 3, device=device)
+    matrices[:, 0, 0] = cosine * sign
+    matrices[:, 0, 1] = cosine * shear - sine
+    matrices[:, 1, 0] = sine * sign
+    matrices[:, 1, 1] = sine * shear + cosine
+    for axis in range(2):
+        shift = 2 * randomness.uniform(count, knobs.translate_fraction, device)
+        if knobs.pad_crop:
+            reach = (-knobs.pad_crop, knobs.pad_crop + 1)
+            pixels = torch.randint(*reach, (count,), generator=randomness.torch, device=device)
+            shift = shift + 2 * pixels / side
+        matrices[:, axis, 2] = shift
+    return matrices
+
+
+def _erase(views: Tensor, extent: float, grey: float, randomness: Randomness) -> Tensor:
+    """Returns views with one square each set to grey; its centre is anywhere (DeVries 2017)."""
+    count, size = len(views), views.shape[-1]
+    places = torch.arange(size, device=views.device) + 0.5  # [s]
+    inside = []
+    for _ in range(2):
+        centres = torch.rand(count, 1, generator=randomness.torch, device=views.device) * size
+        inside.append((places - centres).abs() < extent / 2)  # [B, s]
+    square = inside[0][:, None, :, None] & inside[1][:, None, None, :]  # [B, 1, s, s]
+    return views.masked_fill(square, grey)

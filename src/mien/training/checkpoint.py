@@ -1,0 +1,108 @@
+"""One file per run that holds all it takes to continue exactly; written atomically."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mien.errors import BadInputError
+from mien.training.state import Measured, TrainingState
+
+CHECKPOINT = "checkpoint.pt"
+FORMAT = 1
+
+
+def save(state: TrainingState, run: Path, identity: Mapping[str, str]) -> None:
+    """Writes the state to `RUN/checkpoint.pt`: all of it or, whenever killed, the one before.
+
+    Args:
+        state: A state between two epochs.
+        run: The run folder.
+        identity: Hashes of what the run learns from; `load` compares them.
+    """
+    content = {
+        "format": FORMAT,
+        "identity": dict(identity),
+        "recipe": state.recipe.model_dump_json(),
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "epoch": state.epoch,
+        "step": state.step,
+        "net": state.bare_net.state_dict(),
+        "optimizer": state.optimizer.state_dict(),
+        "average": state.average and state.average.net.state_dict(),
+        "average_updates": state.average and state.average.num_updates,
+        "scaler": state.accelerator.scaler and state.accelerator.scaler.state_dict(),
+        "selection_labels": torch.from_numpy(state.selection_labels),
+        "best": state.best and vars(state.best),
+        "last": state.last and vars(state.last),
+    }
+    path = run / CHECKPOINT
+    temporary = path.with_suffix(".pt.part")
+    with temporary.open("wb") as file:
+        torch.save(content, file)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    folder = os.open(run, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def read(run: Path) -> dict[str, Any] | None:
+    """Returns the checkpoint of a run, its tensors on the CPU; None if there is none yet.
+
+    Raises:
+        BadInputError: The file is damaged, or of another version's format.
+    """
+    path = run / CHECKPOINT
+    if not path.exists():
+        return None
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many unrelated classes for a damaged file
+        raise BadInputError(f"{path}: not a readable checkpoint: {error}") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise BadInputError(f"{path}: not a checkpoint that this version of mien reads")
+    return content
+
+
+def restore(
+    state: TrainingState, content: Mapping[str, Any], identity: Mapping[str, str]
+) -> list[str]:
+    """Puts a checkpoint's content into a fresh state of the same recipe and faces.
+
+    Returns:
+        Warnings: what differs from when it was saved and may change bits.
+
+    Raises:
+        BadInputError: The recipe or the faces are not those it was saved with.
+    """
+    for key, value in identity.items():
+        if content["identity"].get(key) != value:
+            raise BadInputError(
+                f"the run was started on other data: {key} was {content['identity'].get(key)} "
+                f"and is {value} now"
+            )
+    if content["recipe"] != state.recipe.model_dump_json():
+        raise BadInputError("the run's recipe.toml was changed after its checkpoint was written")
+    state.epoch, state.step = content["epoch"], content["step"]
+    state.bare_net.load_state_dict(content["net"])
+    state.optimizer.load_state_dict(content["optimizer"])
+    if state.average:
+        state.average.net.load_state_dict(content["average"])
+        state.average.num_updates = content["average_updates"]
+    if state.accelerator.scaler and content["scaler"]:
+        state.accelerator.scaler.load_state_dict(content["scaler"])
+    if content["best"]:
+        state.best = Measured(**content["best"])
+    warnings = []
+    if content["torch"] != torch.__version__:
+        warnings.append(f"torch was {content['torch']} and is {torch.__version__}")
+    if content["threads"] != torch.get_num_threads():
+        warnings.append(f"threads were {content['threads']} and are {torch.get_num_threads()}")
+    return [f"{warning}: the result may differ in its last bits" for warning in warnings]

@@ -1,0 +1,200 @@
+"""The training loop: a generator of epochs that reads from top to bottom.
+
+B faces of a step on this process · K classes
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mien.evaluation import metrics
+from mien.training.augment import Randomness, mirrored_faces, mix, training_views
+from mien.training.optimizers import learning_rate
+from mien.training.state import Measured, Progress, TrainingState, seed_everything
+
+SELECTION_BATCH = 256
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """What one epoch did; epoch 0 is the measurement before training (its train figures are None).
+
+    `accuracy` and `log_loss` are the selection split's, single view, of the weights that would be
+    kept. `train_loss` and `train_accuracy` are running means over augmented faces.
+    """
+
+    epoch: int
+    step: int
+    learning_rate: float
+    size: int
+    train_loss: float | None
+    train_accuracy: float | None
+    accuracy: float
+    log_loss: float
+    is_best: bool
+    seconds: float
+    faces_per_second: float | None
+
+
+def epochs(state: TrainingState) -> Iterator[EpochRecord]:
+    """Yields a record per epoch, from where the state stands to the recipe's end.
+
+    Between two records the state is whole: it can be saved, and a saved one continues exactly.
+
+    Raises:
+        FloatingPointError: The loss is no longer finite.
+    """
+    recipe, accelerator = state.recipe, state.accelerator
+    rank, processes = accelerator.process_index, accelerator.num_processes
+    device = state.train_faces.device
+    classifier = state.classifier(state.bare_net)
+    if state.epoch < 0:
+        started = time.perf_counter()
+        state.epoch = 0
+        yield _measured(state, started)
+    while state.epoch < recipe.train.epochs and not state.stopped_early():
+        started = time.perf_counter()
+        epoch = state.epoch + 1
+        seed_everything(recipe.train.seed, epoch, rank)
+        randomness = Randomness.of(recipe.train.seed, epoch, rank, device)
+        shuffle = np.random.default_rng([recipe.train.seed, epoch]).permutation
+        order = torch.from_numpy(shuffle(len(state.train_faces))).to(device)
+        size = view_size(state, epoch)
+        batch_size = recipe.train.batch_size
+        planned = min(state.steps_per_epoch * batch_size, len(order)) // processes
+        state.progress = progress = Progress(num_planned=planned)
+        state.net.train()
+        for first in range(0, state.steps_per_epoch * batch_size, batch_size):
+            progress.learning_rate = set_learning_rate(state)
+            indices = order[first : first + batch_size][rank::processes]
+            views = training_views(
+                state.train_faces[indices],
+                mirrored_faces(recipe.augment, indices, state.first_parity, epoch, randomness),
+                knobs=recipe.augment,
+                input_size=recipe.data.input_size,
+                size=size,
+                grey=recipe.data.mean[0],
+                randomness=randomness,
+            )  # [B, C, size, size]
+            labels = state.train_labels[indices]
+            targets = F.one_hot(labels, len(state.labels)).to(views.dtype)  # [B, K]
+            if recipe.augment.mixup:
+                views, targets = mix(views, targets, recipe.augment.mixup, randomness)
+            views = classifier.normalise(views).contiguous(memory_format=torch.channels_last)
+
+            with accelerator.autocast():
+                logits = state.net(views)  # [B, K]
+                loss = F.cross_entropy(
+                    logits, targets, label_smoothing=recipe.train.label_smoothing
+                )
+            state.optimizer.zero_grad(set_to_none=True)
+            accelerator.backward(loss)
+            if recipe.train.clip_value:
+                accelerator.clip_grad_value_(state.net.parameters(), recipe.train.clip_value)
+            if recipe.train.clip_norm:
+                accelerator.clip_grad_norm_(state.net.parameters(), recipe.train.clip_norm)
+            state.optimizer.step()
+            state.step += 1
+            if state.average:
+                state.average.update(state.bare_net)
+
+            progress.loss_sum += loss.detach() * len(indices)
+            progress.num_correct += (logits.detach().argmax(1) == labels).sum()
+            progress.num_faces += len(indices)
+        state.epoch = epoch
+        if not np.isfinite(float(progress.loss_sum)):
+            raise FloatingPointError(
+                f"epoch {epoch}: the training loss is not finite; lower optimizer.lr "
+                f"(now {recipe.optimizer.lr:g}) or clip the gradients"
+            )
+        yield _measured(state, started)
+
+
+def set_learning_rate(state: TrainingState) -> float:
+    """Sets the learning rate of the step to come and returns it."""
+    recipe = state.recipe
+    rate = learning_rate(
+        recipe.schedule, recipe.optimizer.lr, state.step, state.steps_per_epoch, recipe.train.epochs
+    )
+    for group in state.optimizer.param_groups:
+        group["lr"] = rate
+    return rate
+
+
+def view_size(state: TrainingState, epoch: int) -> int:
+    """Returns the side at which the network sees training faces in an epoch (counted from 1)."""
+    train = state.recipe.train
+    part, end = (epoch - 1) / train.epochs, 0.0
+    for fraction, size in train.sizes:
+        end += fraction
+        if part < end - 1e-9:
+            return size
+    return state.recipe.data.input_size
+
+
+def selection_logits(state: TrainingState, net: nn.Module) -> np.ndarray:
+    """Returns a network's logits of the selection faces, float32 `[M, K]`, single view.
+
+    Processes share the work; all get the whole. Uses no randomness.
+    """
+    accelerator = state.accelerator
+    rank, processes = accelerator.process_index, accelerator.num_processes
+    classifier = state.classifier(net)
+    training = net.training
+    classifier.eval()
+    num_faces = len(state.selection_faces)
+    parts: list[Tensor] = []
+    with torch.no_grad(), accelerator.autocast():
+        for first in range(0, num_faces, SELECTION_BATCH * processes):
+            rows = math.ceil(min(SELECTION_BATCH, (num_faces - first) / processes))
+            places = first + rank + processes * torch.arange(rows)
+            faces = state.selection_faces[places.clamp(max=num_faces - 1)]
+            parts.append(_interleaved(accelerator.gather(classifier(faces)), processes))
+    net.train(training)
+    return torch.cat(parts)[:num_faces].float().cpu().numpy()
+
+
+def _interleaved(gathered: Tensor, processes: int) -> Tensor:
+    """Returns rows of all processes in the order of the faces: one of each process in turn."""
+    return gathered.unflatten(0, (processes, -1)).transpose(0, 1).flatten(0, 1)
+
+
+def _measured(state: TrainingState, started: float) -> EpochRecord:
+    """Measures the state on the selection split, updates its best, and returns the record."""
+    progress, trained = state.progress, time.perf_counter() - started
+    net = state.measured_net
+    logits = selection_logits(state, net)
+    labels = state.selection_labels
+    accuracy = metrics.accuracy(metrics.confusion_matrix(logits, labels))
+    log_loss = metrics.log_loss(logits, labels)
+    score = log_loss if state.recipe.train.selection_metric == "log_loss" else -accuracy
+    state.last = Measured(state.epoch, score, net.state_dict(), torch.from_numpy(logits))
+    is_best = state.best is None or score < state.best.score
+    if is_best:
+        weights = {name: value.clone() for name, value in state.last.weights.items()}
+        state.best = replace(state.last, weights=weights)
+    counts = torch.tensor(
+        [float(progress.loss_sum), float(progress.num_correct), progress.num_faces],
+        device=state.train_faces.device,
+        dtype=torch.float64,
+    )
+    loss_sum, num_correct, num_faces = state.accelerator.reduce(counts).tolist()
+    return EpochRecord(
+        epoch=state.epoch,
+        step=state.step,
+        learning_rate=progress.learning_rate,
+        size=view_size(state, max(state.epoch, 1)),
+        train_loss=loss_sum / num_faces if num_faces else None,
+        train_accuracy=num_correct / num_faces if num_faces else None,
+        accuracy=accuracy,
+        log_loss=log_loss,
+        is_best=is_best,
+        seconds=time.perf_counter() - started,
+        faces_per_second=num_faces / trained if num_faces else None,
+    )

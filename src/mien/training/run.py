@@ -1,0 +1,301 @@
+"""Training as one call: data and recipe → a run; going on after a stop; export."""
+
+import os
+import platform
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
+
+from mien.data import FaceSet
+from mien.data import read as read_faces
+from mien.errors import BadInputError, MissingError, UsageError
+from mien.evaluation import fit_temperature, score
+from mien.model_folder import WEIGHTS, ModelConfig, read_config, resolve
+from mien.models import count_macs, count_parameters
+from mien.recipes import Recipe
+from mien.training import checkpoint, run_folder
+from mien.training.export import write_model_folder
+from mien.training.loop import epochs
+from mien.training.progress import epoch_line, shown
+from mien.training.run_folder import RunInfo
+from mien.training.state import TrainingState, build_net, channels_of, in_channels, start
+
+HEAD = ("head.weight", "head.bias")
+
+
+def train(
+    recipe: Recipe,
+    data: str | Path,
+    output: str | Path,
+    init: str | Path | None = None,
+    skip_bad: bool = False,
+) -> Path:
+    """Returns the run folder of a finished training, with the model folder `model` inside.
+
+    Args:
+        recipe: The knobs.
+        data: A labelled set, as `mien.data.read` takes it.
+        output: The run folder to make; must not exist or be empty.
+        init: A model to start from: `default`, a model folder, or a run. It decides architecture
+            and input; where the classes differ, rows of the last layer are kept by class name.
+        skip_bad: Leave unreadable rows of the data out instead of refusing it.
+
+    Raises:
+        UsageError: The output is taken; recipe and faces do not go together.
+        BadInputError: The data cannot be read.
+        FloatingPointError: Training diverged.
+    """
+    run = Path(output)
+    run_folder.check_free(run)
+    if init is not None:
+        recipe = with_architecture_of(recipe, read_config(resolve(init)))
+    train_faces, selection_faces, info = _prepare(recipe, data, init, skip_bad)
+    weights = initial_weights(init, info.labels) if init is not None else None
+    state = start(recipe, train_faces, selection_faces, weights)
+    if state.accelerator.is_main_process:
+        run_folder.create(run, recipe, info)
+    state.accelerator.wait_for_everyone()
+    return _to_the_end(state, run, info)
+
+
+def resume(run: str | Path, data: str | Path | None = None) -> Path:
+    """Returns the run folder after going on from its last finished epoch to the end.
+
+    On the CPU, with the same versions and number of threads, the weights are those of a run that
+    was never stopped, bit for bit.
+
+    Args:
+        run: The run folder.
+        data: Where the data is now, if it was moved.
+
+    Raises:
+        MissingError: The folder is no run, or its data is not there.
+        BadInputError: The data or the recipe is not the run's, or a file of it is damaged.
+    """
+    run = Path(run)
+    recipe, info = run_folder.read_recipe(run), run_folder.read_info(run)
+    if (run / run_folder.MODEL).exists():
+        return run
+    content = checkpoint.read(run)
+    source = data or info.data
+    train_faces, selection_faces, found = _prepare(recipe, source, info.init, info.skip_bad)
+    if content is None and info.init is not None:
+        weights = initial_weights(info.init, info.labels)
+    else:
+        weights = None
+    state = start(recipe, train_faces, selection_faces, weights)
+    warnings: list[str] = []
+    if content is not None:
+        warnings = checkpoint.restore(state, content, found.identity)
+    elif found.identity != info.identity:
+        raise BadInputError(f"{source}: not the data that {run} was started on")
+    if state.accelerator.is_main_process:
+        run_folder.cut_metrics(run, state.epoch)
+    return _to_the_end(state, run, info, warnings)
+
+
+def export(
+    run: str | Path, output: str | Path, keep: Literal["best", "last"] | None = None
+) -> Path:
+    """Returns the model folder written from a run's checkpoint, finished or not.
+
+    Args:
+        run: The run folder.
+        output: The model folder to make; must not exist or be empty.
+        keep: Which epoch; None means as the run's recipe says.
+
+    Raises:
+        MissingError: The folder is no run, or has no checkpoint yet.
+        UsageError: The output is taken.
+    """
+    run, output = Path(run), Path(output)
+    recipe, info = run_folder.read_recipe(run), run_folder.read_info(run)
+    content = checkpoint.read(run)
+    if content is None:
+        raise MissingError(f"{run}: no checkpoint yet; there is nothing to export")
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise UsageError(f"{output} exists and is not an empty folder; name another --output")
+    measured = content[keep or recipe.train.keep]
+    net = build_net(recipe, info.channels, len(info.labels))
+    net.load_state_dict(measured["weights"])
+    config = _config(recipe, info, net, measured, content["selection_labels"], run)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = output.with_name(output.name + ".part")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    write_model_folder(unfinished, net, config, in_channels(recipe, info.channels))
+    if output.exists():
+        output.rmdir()
+    unfinished.rename(output)
+    return output
+
+
+def choose_faces(recipe: Recipe, faces: FaceSet) -> tuple[FaceSet, FaceSet, str, str]:
+    """Returns the faces to learn from, those to select on, and what each part is called.
+
+    A set without splits is used whole; where it lacks the selection split, a part of the training
+    split is held out.
+    """
+    knobs = recipe.data
+    if knobs.drop:
+        faces = faces.drop_expressions(knobs.drop)
+    train, name = faces, "all"
+    if faces.split_names:
+        train, name = faces.take_split(knobs.train_split), knobs.train_split
+        try:
+            return train, faces.take_split(knobs.selection_split), name, knobs.selection_split
+        except UsageError:
+            pass
+    train, held_out = train.split_by_ratio(
+        knobs.selection_fraction, seed=knobs.split_seed, stratified=knobs.stratified
+    )
+    part = f"{knobs.selection_fraction:g} of {name}, seed {knobs.split_seed}"
+    return train, held_out, f"{name} without {part}", part
+
+
+def with_architecture_of(recipe: Recipe, config: ModelConfig) -> Recipe:
+    """Returns the recipe with the architecture and input of a trained model."""
+    options = {key: config.options[key] for key in config.options if key != "input_size"}
+    model = recipe.model.model_copy(update={"name": config.architecture, "options": options})
+    seen = {"input_size": config.input_size, "mean": config.mean, "std": config.std}
+    data = recipe.data.model_copy(update=seen)
+    return Recipe.model_validate(
+        recipe.model_copy(update={"model": model, "data": data}).model_dump()
+    )
+
+
+def initial_weights(init: str | Path, labels: tuple[str, ...]) -> dict[str, Tensor]:
+    """Returns a model's weights for other classes: last-layer rows of unknown classes are zero.
+
+    Raises:
+        MissingError: The model folder has no weights.
+    """
+    folder = resolve(init)
+    path = folder / WEIGHTS
+    if not path.is_file():
+        raise MissingError(f"{path}: not found; it takes the weights to start from a model")
+    weights = load_file(path)
+    known = read_config(folder).labels
+    for name in HEAD:
+        rows = torch.zeros(len(labels), *weights[name].shape[1:])
+        for row, label in enumerate(labels):
+            if label in known:
+                rows[row] = weights[name][known.index(label)]
+        weights[name] = rows
+    return weights
+
+
+def _prepare(
+    recipe: Recipe, data: str | Path, init: str | Path | None, skip_bad: bool
+) -> tuple[FaceSet, FaceSet, RunInfo]:
+    faces = read_faces(data, skip_bad=skip_bad)
+    if faces.labels is None:
+        raise BadInputError(f"{data}: has no labels to learn from")
+    train_faces, selection_faces, train_split, selection_split = choose_faces(recipe, faces)
+    info = RunInfo(
+        data=str(Path(data).resolve()),
+        init=init if init in (None, "default") else str(Path(init).resolve()),
+        skip_bad=skip_bad,
+        labels=train_faces.label_names,
+        face_size=faces.images.shape[1],
+        channels=channels_of(faces),
+        train_split=train_split,
+        selection_split=selection_split,
+        train_faces=len(train_faces),
+        selection_faces=len(selection_faces),
+        data_hash=faces.content_hash(),
+        train_hash=train_faces.content_hash(),
+        selection_hash=selection_faces.content_hash(),
+        git_revision=run_folder.git_revision(),
+        versions=run_folder.versions(),
+        machine=f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads",
+    )
+    return train_faces, selection_faces, info
+
+
+def _to_the_end(
+    state: TrainingState, run: Path, info: RunInfo, warnings: list[str] | None = None
+) -> Path:
+    """Consumes the loop: every epoch to the metrics, TensorBoard and a checkpoint; then exports."""
+    if not state.accelerator.is_main_process:
+        for _ in epochs(state):
+            pass
+        state.accelerator.wait_for_everyone()
+        return run
+    events = run / run_folder.EVENTS
+    with (
+        SummaryWriter(str(events), purge_step=state.epoch + 1) as writer,
+        shown(state) as console,
+    ):
+        for warning in warnings or []:
+            console.print(f"mien: warning: {warning}")
+        console.print(
+            f"{state.recipe.model.name}: {count_parameters(state.bare_net):,} parameters, "
+            f"{info.train_faces:,} faces ({info.train_split}), selecting on "
+            f"{info.selection_faces:,} ({info.selection_split}), {state.accelerator.device.type}"
+        )
+        for record in epochs(state):
+            run_folder.append_metrics(run, asdict(record))
+            for name, value in asdict(record).items():
+                if value is not None and name not in ("epoch", "is_best"):
+                    writer.add_scalar(name, value, record.epoch)
+            checkpoint.save(state, run, info.identity)
+            console.print(epoch_line(record, state.recipe.train.epochs))
+    export(run, run / run_folder.MODEL)
+    state.accelerator.wait_for_everyone()
+    return run
+
+
+def _config(
+    recipe: Recipe,
+    info: RunInfo,
+    net: nn.Module,
+    measured: dict[str, Any],
+    labels: Tensor,
+    run: Path,
+) -> ModelConfig:
+    channels = in_channels(recipe, info.channels)
+    size = recipe.data.input_size
+    logits, truth = measured["logits"].numpy(), labels.numpy()
+    temperature = fit_temperature(logits, truth)
+    report = score((logits / temperature).astype(np.float32), truth, info.labels)
+    records = [line for line in run_folder.read_metrics(run) if line["epoch"] > 0]
+    macs = {line["size"]: count_macs(net, channels, line["size"]) for line in records}
+    record = {
+        "epoch": measured["epoch"],
+        "train_split": info.train_split,
+        "selection_split": info.selection_split,
+        "train_faces": info.train_faces,
+        "selection_faces": info.selection_faces,
+        "data_hash": info.data_hash,
+        "train_hash": info.train_hash,
+        "selection_hash": info.selection_hash,
+        "parameters": count_parameters(net),
+        "mmacs": count_macs(net, channels, size) / 1e6,
+        "training_flop": sum(6 * macs[line["size"]] * info.train_faces for line in records),
+        "minutes": sum(line["seconds"] for line in records) / 60,
+        "selection": report.to_json_dict(),
+        "init": info.init,
+        "git_revision": info.git_revision,
+        "versions": info.versions,
+        "machine": info.machine,
+        "recipe": recipe.model_dump(mode="json"),
+    }
+    return ModelConfig(
+        architecture=recipe.model.name,
+        options={**recipe.model.options, "in_channels": channels, "input_size": size},
+        labels=info.labels,
+        face_size=info.face_size,
+        input_size=size,
+        channels=1 if info.channels == 1 else 3,
+        mean=recipe.data.mean,
+        std=recipe.data.std,
+        temperature=temperature,
+        training=record,
+    )

@@ -1,0 +1,222 @@
+"""Everything a training run is made of between two epochs, and how it is built from a recipe."""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from mien.classifier import as_channels
+from mien.data import FaceSet
+from mien.errors import BadInputError, UsageError
+from mien.models import FaceClassifier, architecture, create_model
+from mien.recipes import Recipe
+from mien.training.averaging import Average
+from mien.training.optimizers import build_optimizer
+from mien.views import centre_crop
+
+
+@dataclass
+class Progress:
+    """Live counters of the epoch under way; a display may read them from another thread."""
+
+    num_faces: int = 0
+    num_planned: int = 0
+    loss_sum: Tensor | float = 0.0
+    num_correct: Tensor | int = 0
+    learning_rate: float = 0.0
+
+
+@dataclass(frozen=True)
+class Measured:
+    """An epoch's weights with their logits of the selection faces; a lower `score` is better."""
+
+    epoch: int
+    score: float
+    weights: dict[str, Tensor]
+    logits: Tensor
+
+
+@dataclass
+class TrainingState:
+    """A run between two epochs.
+
+    Attributes:
+        recipe: What is being trained, and how.
+        labels: Class names in the order of the logits.
+        train_faces: uint8 `[N, C, S, S]` on the device.
+        train_labels: int64 `[N]` on the device.
+        first_parity: int64 `[N]`, 0 or 1: whether a face starts mirrored.
+        selection_faces: uint8 `[M, s, s, C]` on the device, cropped to the network's input.
+        selection_labels: int64 `[M]`.
+        accelerator: Device, precision and processes.
+        net: The network as prepared by the accelerator.
+        optimizer: Likewise.
+        average: The averaged weights, if the recipe asks for them.
+        epoch: The last finished epoch; -1 before the first measurement, 0 after it.
+        step: Finished steps.
+        best: The best epoch so far by the selection metric.
+        last: The last measured epoch; its weights are live.
+        progress: Live counters.
+    """
+
+    recipe: Recipe
+    labels: tuple[str, ...]
+    train_faces: Tensor
+    train_labels: Tensor
+    first_parity: Tensor
+    selection_faces: Tensor
+    selection_labels: np.ndarray
+    accelerator: Accelerator
+    net: nn.Module
+    optimizer: Any
+    average: Average | None
+    epoch: int = -1
+    step: int = 0
+    best: Measured | None = None
+    last: Measured | None = None
+    progress: Progress = field(default_factory=Progress)
+
+    @property
+    def bare_net(self) -> nn.Module:
+        """The network under training without the accelerator's wrapping."""
+        return self.accelerator.unwrap_model(self.net)
+
+    @property
+    def measured_net(self) -> nn.Module:
+        """The network that is measured and kept: the average where there is one."""
+        return self.average.net if self.average else self.bare_net
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps of one epoch; a last batch of one face is left out (batch norm needs two)."""
+        num_faces, batch_size = len(self.train_faces), self.recipe.train.batch_size
+        processes = self.accelerator.num_processes
+        whole, rest = divmod(num_faces, batch_size)
+        return whole + (processes == 1 and rest > 1)
+
+    @property
+    def image_channels(self) -> int:
+        """Channels of the face images: 1 (grey) or 3."""
+        return self.train_faces.shape[1]
+
+    def classifier(self, net: nn.Module, temperature: float = 1.0) -> FaceClassifier:
+        """Returns the face classifier around a network of this run."""
+        return FaceClassifier(
+            net,
+            mean=self.recipe.data.mean,
+            std=self.recipe.data.std,
+            in_channels=in_channels(self.recipe, self.image_channels),
+            temperature=temperature,
+        ).to(self.accelerator.device)
+
+    def stopped_early(self) -> bool:
+        """Returns whether patience has run out."""
+        patience = self.recipe.train.patience
+        return bool(patience and self.best and self.epoch - self.best.epoch >= patience)
+
+
+def start(
+    recipe: Recipe,
+    train: FaceSet,
+    selection: FaceSet,
+    initial_weights: Mapping[str, Tensor] | None = None,
+) -> TrainingState:
+    """Returns a state before epoch 0, on the device that Accelerate chooses.
+
+    Args:
+        recipe: The knobs.
+        train: Faces to learn from.
+        selection: Faces to select on, with the same classes.
+        initial_weights: Weights that replace the random ones of the same name.
+
+    Raises:
+        UsageError: Recipe and faces do not go together.
+        BadInputError: There is too little to learn from.
+    """
+    _check(recipe, train, selection)
+    assert train.labels is not None
+    assert selection.labels is not None
+    accelerator = Accelerator()
+    if recipe.train.batch_size % accelerator.num_processes:
+        raise UsageError(
+            f"train.batch_size {recipe.train.batch_size} does not divide "
+            f"among {accelerator.num_processes} processes"
+        )
+    seed_everything(recipe.train.seed, 0, 0)
+    net = build_net(recipe, channels_of(train), len(train.label_names))
+    if initial_weights:
+        net.load_state_dict({**net.state_dict(), **initial_weights})
+    net = net.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    average = Average(net, recipe.train.ema_decay) if recipe.train.ema_decay else None
+    net = accelerator.prepare_model(net)
+    optimizer = accelerator.prepare_optimizer(build_optimizer(net, recipe.optimizer))
+
+    device, channels = accelerator.device, channels_of(train)
+    faces = torch.from_numpy(np.ascontiguousarray(as_channels(train.images, channels)))
+    seen = as_channels(centre_crop(selection.images, recipe.data.input_size), channels)
+    parity = np.random.default_rng([recipe.train.seed, 2]).integers(0, 2, len(train))
+    return TrainingState(
+        recipe=recipe,
+        labels=train.label_names,
+        train_faces=faces.permute(0, 3, 1, 2).contiguous().to(device),
+        train_labels=torch.from_numpy(train.labels).to(device),
+        first_parity=torch.from_numpy(parity).to(device),
+        selection_faces=torch.from_numpy(np.ascontiguousarray(seen)).to(device),
+        selection_labels=selection.labels,
+        accelerator=accelerator,
+        net=net,
+        optimizer=optimizer,
+        average=average,
+    )
+
+
+def build_net(recipe: Recipe, image_channels: int, num_classes: int) -> nn.Module:
+    """Returns the recipe's network, freshly initialised from torch's global generator."""
+    options = {
+        "input_size": recipe.data.input_size,
+        "in_channels": in_channels(recipe, image_channels),
+        **recipe.model.options,
+    }
+    return create_model(recipe.model.name, num_classes, **options)
+
+
+def in_channels(recipe: Recipe, image_channels: int) -> int:
+    """Returns the channels that the recipe's network takes: its own, or the images' if colour."""
+    default = max(architecture(recipe.model.name).channels, image_channels)
+    return int(recipe.model.options.get("in_channels", default))
+
+
+def channels_of(faces: FaceSet) -> int:
+    """Returns 1 for grey face images, 3 for RGB."""
+    return 1 if faces.images.ndim == 3 else 3
+
+
+def seed_everything(seed: int, epoch: int, rank: int) -> None:
+    """Seeds python, numpy and torch as a function of (seed, epoch, rank)."""
+    words = np.random.SeedSequence([seed, epoch, rank]).generate_state(3)
+    random.seed(int(words[0]))
+    np.random.seed(int(words[1]))  # noqa: NPY002  (libraries under us may use the global one)
+    torch.manual_seed(int(words[2]))
+
+
+def _check(recipe: Recipe, train: FaceSet, selection: FaceSet) -> None:
+    for name, faces in (("training", train), ("selection", selection)):
+        if faces.labels is None:
+            raise BadInputError(f"the {name} faces have no labels")
+    if train.label_names != selection.label_names:
+        raise BadInputError(f"classes differ: {train.label_names} and {selection.label_names}")
+    if len(train) < 2 or not len(selection):
+        raise BadInputError(
+            f"{len(train)} faces to learn from and {len(selection)} to select on; "
+            "expected two and one at least"
+        )
+    side = train.images.shape[1]
+    if recipe.data.input_size > side:
+        raise UsageError(
+            f"data.input_size is {recipe.data.input_size} but the faces have {side} pixels a side"
+        )

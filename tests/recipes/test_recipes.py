@@ -1,0 +1,90 @@
+import tomllib
+
+import pytest
+
+from mien.errors import BadInputError, MissingError, UsageError
+from mien.recipes import Recipe, list_recipes, load_recipe, parse_recipe
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_a_shipped_recipe_survives_being_printed_and_read_again(name):
+    recipe = load_recipe(name)
+    assert recipe.description
+    assert parse_recipe(tomllib.loads(recipe.to_toml()), name) == recipe
+
+
+def test_report_settings():
+    a = load_recipe("logistic")
+    assert (a.model.name, a.train.epochs, a.train.batch_size) == ("logistic", 25, 400)
+    a = load_recipe("feedforward")
+    assert (a.train.epochs, a.augment.flip, a.augment.pad_crop) == (25, "random", 4)
+    c = load_recipe("resnet9_elu")
+    assert (c.augment.flip, c.augment.rotate_degrees) == ("random", 40)
+    e = load_recipe("emocnn")
+    assert (e.optimizer.name, e.optimizer.lr, e.train.batch_size) == ("adam", 1e-3, 1024)
+    assert (e.schedule.name, e.schedule.step_epochs, e.schedule.step_factor) == ("step", 15, 0.1)
+    assert e.train.epochs == 45
+
+
+def test_settings_change_one_knob_and_nothing_else():
+    plain = load_recipe("mien_s")
+    changed = load_recipe("mien_s", ["optimizer.lr=3e-4", "data.drop=['fear']", "augment.flip=none"])
+    assert changed.optimizer.lr == 3e-4
+    assert changed.data.drop == ("fear",)
+    assert changed.augment.flip == "none"
+    assert changed.schedule == plain.schedule
+    assert changed.train == plain.train
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("optimizer.lrr=1", "optimizer.lrr: unknown key; did you mean 'lr'"),
+        ("optmizer.lr=1", "optmizer: unknown key; did you mean 'optimizer'"),
+        ("optimizer.lr=0", "optimizer.lr: .*greater than 0, got 0"),
+        ("optimizer.lr=quick", "optimizer.lr: .*got 'quick'"),
+        ("optimizer.name=sdg", "optimizer.name: .*'sgd'"),
+        ("train.epochs=0", "train.epochs"),
+        ("train.sizes=[[0.5,32]]", "must sum to 1, not 0.5"),
+        ("train.sizes=[[1.0,64]]", "exceeds data.input_size"),
+        ("lr", "expected section.key=value"),
+        ("description.x=1", "'description' is no section"),
+    ],
+)
+def test_a_bad_setting_names_the_key_and_what_was_expected(setting, message):
+    with pytest.raises(UsageError, match=message):
+        load_recipe("mien_s", [setting])
+
+
+def test_clipping_twice_is_refused():
+    with pytest.raises(UsageError, match="by value or by norm, not both"):
+        load_recipe("mien_s", ["train.clip_value=0.1", "train.clip_norm=1"])
+
+
+def test_recipe_files(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('[model]\nname = "emocnn"\n[train]\nepochs = 3\n')
+    recipe = load_recipe(path)
+    assert (recipe.model.name, recipe.train.epochs) == ("emocnn", 3)
+    assert recipe.optimizer == Recipe().optimizer
+    path.write_text("[train]\nepochs = \n")
+    with pytest.raises(BadInputError, match=r"mine\.toml.*line 2"):
+        load_recipe(path)
+    path.write_text("[train]\nepoch = 3\n")
+    with pytest.raises(UsageError, match=r"mine\.toml: train\.epoch: unknown key; .*'epochs'"):
+        load_recipe(path)
+    with pytest.raises(MissingError, match=r"gone\.toml"):
+        load_recipe(tmp_path / "gone.toml")
+    with pytest.raises(UsageError, match="'mein_s'; did you mean 'mien_s'"):
+        load_recipe("mein_s")
+
+
+def test_every_knob_is_documented():
+    for name, section in Recipe.model_fields.items():
+        for knob, field in getattr(section.annotation, "model_fields", {}).items():
+            assert field.description, f"{name}.{knob}"
+
+
+def test_a_recipe_cannot_be_changed():
+    with pytest.raises(ValueError, match="frozen"):
+        load_recipe("mien_s").train.epochs = 3
