@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from mien.errors import MienError
     from mien.inference import Analyzer, Face
 
-__all__ = ["Analyzer", "Classifier", "Face", "MienError", "__version__"]
+__all__ = ["Analyzer", "Classifier", "Face", "MienError"]
 
 _HOMES = {
     "Analyzer": "mien.inference",

@@ -38,7 +38,7 @@ _OTHER_NAMES = {
 
 
 def canonical_expression(name: str) -> str | None:
-    """Returns mien's name for an expression as another set spells it, or None if it is none of ours.
+    """Returns mien's name for an expression as another set spells it; None if not one of ours.
 
     Case, spaces, `_`, `-` and leading numbers (`"3_Happiness"`) do not matter.
     """

@@ -23,14 +23,15 @@ class CropGeometry(BaseModel):
     """How a face image is cut around a detected face, so that it is framed as the training set's.
 
     The square's side is `scale` times the longer side of the RetinaFace box; its centre lies
-    `offset_x`, `offset_y` sides of that box (right, down) from the box's centre.
+    `offset_x`, `offset_y` sides of that box (right, down) from the box's centre. The defaults are
+    FER2013's framing, as fitted in docs/crop-geometry.md.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    scale: float = Field(default=1.0, gt=0, le=4)
+    scale: float = Field(default=0.98, gt=0, le=4)
     offset_x: float = Field(default=0.0, ge=-1, le=1)
-    offset_y: float = Field(default=0.0, ge=-1, le=1)
+    offset_y: float = Field(default=-0.015, ge=-1, le=1)
     level_eyes: bool = False
 
 

@@ -21,6 +21,7 @@ MAX_PIXELS = 100_000_000
 """Pictures that declare more pixels are refused before they are decoded."""
 
 _FORMATS = ("JPEG", "PNG", "BMP", "DIB", "GIF", "WEBP", "TIFF", "PPM", "JPEG2000", "AVIF")
+_ORIENTATION_TAG = 0x0112
 _BACKGROUND = (255, 255, 255)
 _opening = threading.Lock()  # warnings.catch_warnings is not safe between threads
 
@@ -81,34 +82,46 @@ def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def _decode(stream: IO[bytes], name: str, max_pixels: int) -> np.ndarray:
-    from PIL import Image, ImageOps
+    from PIL import UnidentifiedImageError
 
     try:
-        with _open(stream, name, max_pixels) as picture:
+        picture, orientation = _open(stream, name, max_pixels)
+        with picture:
             picture.load()
-            return np.asarray(_to_rgb(ImageOps.exif_transpose(picture), name))
-    except Image.UnidentifiedImageError as error:
-        raise BadInputError(f"{name}: {_kind(stream)}") from error
+            return _turn(np.asarray(_to_rgb(picture, name)), orientation)
     except BadInputError:
         raise
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError) as error:
+    except UnidentifiedImageError as error:
+        raise BadInputError(f"{name}: {_kind(stream)}") from error
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, RuntimeError) as error:
         raise BadInputError(f"{name}: the picture is damaged or cut short ({error})") from error
 
 
-def _open(stream: IO[bytes], name: str, max_pixels: int) -> "Image":
-    """Reads the header only."""
+def _open(stream: IO[bytes], name: str, max_pixels: int) -> "tuple[Image, int]":
+    """Returns the picture, undecoded, and its EXIF orientation; Pillow's warnings are hushed."""
     from PIL import Image
 
     limit = f"more than {max_pixels / 1e6:g} megapixels; refused undecoded"
-    try:
-        with _opening, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+    with _opening, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
             picture = Image.open(stream, formats=_FORMATS)
-    except Image.DecompressionBombError as error:
-        raise BadInputError(f"{name}: {limit}") from error
-    if picture.width * picture.height > max_pixels:
-        raise BadInputError(f"{name}: {picture.width} x {picture.height} pixels, {limit}")
-    return picture
+        except Image.DecompressionBombError as error:
+            raise BadInputError(f"{name}: {limit}") from error
+        if picture.width * picture.height > max_pixels:
+            raise BadInputError(f"{name}: {picture.width} x {picture.height} pixels, {limit}")
+        return picture, picture.getexif().get(_ORIENTATION_TAG, 1)
+
+
+def _turn(rgb: np.ndarray, orientation: int) -> np.ndarray:
+    """Returns stored pixels as they are to be shown (EXIF 2.32, section 4.6.4, Orientation)."""
+    if orientation in (5, 6, 7, 8):
+        rgb = rgb.transpose(1, 0, 2)
+    if orientation in (3, 4, 7, 8):
+        rgb = rgb[::-1]
+    if orientation in (2, 3, 6, 7):
+        rgb = rgb[:, ::-1]
+    return np.ascontiguousarray(rgb)
 
 
 def _to_rgb(picture: "Image", name: str) -> "Image":

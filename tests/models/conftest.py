@@ -26,6 +26,4 @@ def trained_config() -> ModelConfig:
         "versions": {"mien": "0"},
         "recipe": load_recipe("mien_s").model_dump(mode="json"),
     }
-    return ModelConfig(
-        architecture="mien_s", labels=EXPRESSIONS, input_size=44, training=record
-    )
+    return ModelConfig(architecture="mien_s", labels=EXPRESSIONS, input_size=44, training=record)

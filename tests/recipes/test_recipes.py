@@ -28,7 +28,9 @@ def test_report_settings():
 
 def test_settings_change_one_knob_and_nothing_else():
     plain = load_recipe("mien_s")
-    changed = load_recipe("mien_s", ["optimizer.lr=3e-4", "data.drop=['fear']", "augment.flip=none"])
+    changed = load_recipe(
+        "mien_s", ["optimizer.lr=3e-4", "data.drop=['fear']", "augment.flip=none"]
+    )
     assert changed.optimizer.lr == 3e-4
     assert changed.data.drop == ("fear",)
     assert changed.augment.flip == "none"

@@ -2,7 +2,7 @@
 
 Torch evaluates with this module and it is what gets exported, so the two cannot drift apart.
 
-    N faces · S side of the input · C channels of the face images · D channels of the network
+N faces · S side of the input · C channels of the face images · D channels of the network
 """
 
 from collections.abc import Sequence

@@ -14,8 +14,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from mien.errors import BadInputError, MissingError, UsageError
 from mien.labels import nearest
 
-Fraction = Field(ge=0, le=1)
-
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
@@ -37,7 +35,7 @@ class Data(_Section):
     """Split to learn from; a set without splits is used whole."""
     selection_split: str = "PublicTest"
     """Split to select on; where the set has none of that name, `selection_fraction` is held out."""
-    selection_fraction: float = Field(0.2, gt=0, lt=1)
+    selection_fraction: float = Field(default=0.2, gt=0, lt=1)
     """Part of the training split held out for selection where there is no selection split."""
     stratified: bool = True
     """Hold out the same part of every class."""
@@ -45,7 +43,7 @@ class Data(_Section):
     """Seed of the held-out part."""
     drop: tuple[str, ...] = ()
     """Expressions left out; the labels are renumbered."""
-    input_size: int = Field(48, ge=8)
+    input_size: int = Field(default=48, ge=8)
     """Side of the network's input, pixels; smaller than the faces means crops of them."""
     mean: tuple[float, ...] = (0.5,)
     """Subtracted from pixels scaled to [0, 1]; one value, or one per channel."""
@@ -58,25 +56,25 @@ class Augment(_Section):
 
     flip: Literal["none", "random", "alternating"] = "none"
     """Mirror images: half of them at random, or each face in every second epoch."""
-    rotate_degrees: float = Field(0.0, ge=0, le=180)
+    rotate_degrees: float = Field(default=0.0, ge=0, le=180)
     """Rotation, uniform in ± this."""
-    scale_fraction: float = Field(0.0, ge=0, lt=1)
+    scale_fraction: float = Field(default=0.0, ge=0, lt=1)
     """Zoom, uniform in 1 ± this."""
-    translate_fraction: float = Field(0.0, ge=0, le=1)
+    translate_fraction: float = Field(default=0.0, ge=0, le=1)
     """Shift along each axis, uniform in ± this part of the side."""
-    shear_degrees: float = Field(0.0, ge=0, lt=90)
+    shear_degrees: float = Field(default=0.0, ge=0, lt=90)
     """Horizontal shear, uniform in ± this."""
-    pad_crop: int = Field(0, ge=0)
+    pad_crop: int = Field(default=0, ge=0)
     """Whole-pixel shift in ± this along each axis: pad by it, then crop at random."""
     fill: Literal["zeros", "border", "reflection"] = "zeros"
     """What lies beyond the face's edge."""
-    brightness: float = Field(0.0, ge=0, le=1)
+    brightness: float = Field(default=0.0, ge=0, le=1)
     """Pixel values times a factor uniform in 1 ± this."""
-    contrast: float = Field(0.0, ge=0, le=1)
+    contrast: float = Field(default=0.0, ge=0, le=1)
     """Distance from the face's mean grey times a factor uniform in 1 ± this."""
-    erase_pixels: int = Field(0, ge=0)
+    erase_pixels: int = Field(default=0, ge=0)
     """Side of a square set to mean grey, at the network's full input size."""
-    mixup: float = Field(0.0, ge=0)
+    mixup: float = Field(default=0.0, ge=0)
     """Mix pairs of faces with a weight from Beta(this, this)."""
 
 
@@ -85,11 +83,11 @@ class Optimizer(_Section):
 
     name: Literal["adam", "adamw", "sgd"] = "adam"
     """Which; SGD is with Nesterov momentum."""
-    lr: float = Field(1e-3, gt=0)
+    lr: float = Field(default=1e-3, gt=0)
     """Learning rate; the peak, where the schedule has one."""
-    momentum: float = Field(0.9, ge=0, lt=1)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
     """SGD's momentum, Adam's beta1."""
-    weight_decay: float = Field(0.0, ge=0)
+    weight_decay: float = Field(default=0.0, ge=0)
     """Weight decay; decoupled for AdamW."""
 
 
@@ -102,32 +100,32 @@ class Schedule(_Section):
     """one_cycle: part of the steps spent going up."""
     anneal: Literal["cosine", "linear"] = "cosine"
     """one_cycle: shape of both ramps."""
-    step_epochs: int = Field(15, ge=1)
+    step_epochs: int = Field(default=15, ge=1)
     """step: epochs between two cuts."""
-    step_factor: float = Field(0.1, gt=0, lt=1)
+    step_factor: float = Field(default=0.1, gt=0, lt=1)
     """step: what each cut multiplies the rate by."""
 
 
 class Train(_Section):
     """The loop."""
 
-    epochs: int = Field(30, ge=1)
+    epochs: int = Field(default=30, ge=1)
     """Passes over the training faces."""
-    batch_size: int = Field(128, ge=1)
+    batch_size: int = Field(default=128, ge=1)
     """Faces per step, of all processes together."""
-    seed: int = Field(0, ge=0)
+    seed: int = Field(default=0, ge=0)
     """Seed of everything random in training."""
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     """Part of the target spread evenly over all classes."""
-    clip_value: float = Field(0.0, ge=0)
+    clip_value: float = Field(default=0.0, ge=0)
     """Clip each gradient to ± this; 0 is off."""
-    clip_norm: float = Field(0.0, ge=0)
+    clip_norm: float = Field(default=0.0, ge=0)
     """Scale gradients to at most this norm; 0 is off."""
-    ema_decay: float = Field(0.0, ge=0, lt=1)
+    ema_decay: float = Field(default=0.0, ge=0, lt=1)
     """Average the weights with this decay per step, and use the average; 0 is off."""
     sizes: tuple[tuple[float, int], ...] = ()
     """Progressive resizing: (part of the epochs, side in pixels) in order; empty: full size."""
-    patience: int = Field(0, ge=0)
+    patience: int = Field(default=0, ge=0)
     """Stop after this many epochs without a better selection score; 0 is off."""
     selection_metric: Literal["accuracy", "log_loss"] = "accuracy"
     """What is best on the selection split."""

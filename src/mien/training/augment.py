@@ -3,7 +3,7 @@
 All geometry of a face (flip, rotation, zoom, shear, shift, crop, resize) is one matrix and one
 `grid_sample`; whole-pixel shifts at full size stay exact.
 
-    B faces · C channels · S side of the faces · s side of the views · K classes
+B faces · C channels · S side of the faces · s side of the views · K classes
 """
 
 import math
@@ -21,8 +21,8 @@ from mien.recipes.recipe import Augment
 class Randomness:
     """Where one epoch's randomness comes from: functions of (seed, epoch, rank), nothing stored."""
 
-    torch: torch.Generator
-    numpy: np.random.Generator
+    tensors: torch.Generator
+    scalars: np.random.Generator
 
     @classmethod
     def of(cls, seed: int, epoch: int, rank: int, device: torch.device) -> "Randomness":
@@ -34,7 +34,7 @@ class Randomness:
 
     def uniform(self, count: int, extent: float, device: torch.device) -> Tensor:
         """Returns `count` values uniform in ± `extent`."""
-        return (torch.rand(count, generator=self.torch, device=device) * 2 - 1) * extent
+        return (torch.rand(count, generator=self.tensors, device=device) * 2 - 1) * extent
 
 
 def training_views(
@@ -103,8 +103,8 @@ def mirrored_faces(
 
 def mix(views: Tensor, targets: Tensor, alpha: float, randomness: Randomness) -> tuple[Tensor, ...]:
     """Returns views `[B, C, s, s]` and targets `[B, K]` mixed in pairs (Zhang et al. 2018)."""
-    weight = float(randomness.numpy.beta(alpha, alpha))
-    order = torch.randperm(len(views), generator=randomness.torch, device=views.device)
+    weight = float(randomness.scalars.beta(alpha, alpha))
+    order = torch.randperm(len(views), generator=randomness.tensors, device=views.device)
     return views.lerp(views[order], 1 - weight), targets.lerp(targets[order], 1 - weight)
 
 
@@ -147,7 +147,7 @@ def _matrices(
         shift = 2 * randomness.uniform(count, knobs.translate_fraction, device)
         if knobs.pad_crop:
             reach = (-knobs.pad_crop, knobs.pad_crop + 1)
-            pixels = torch.randint(*reach, (count,), generator=randomness.torch, device=device)
+            pixels = torch.randint(*reach, (count,), generator=randomness.tensors, device=device)
             shift = shift + 2 * pixels / side
         matrices[:, axis, 2] = shift
     return matrices
@@ -159,7 +159,7 @@ def _erase(views: Tensor, extent: float, grey: float, randomness: Randomness) ->
     places = torch.arange(size, device=views.device) + 0.5  # [s]
     inside = []
     for _ in range(2):
-        centres = torch.rand(count, 1, generator=randomness.torch, device=views.device) * size
+        centres = torch.rand(count, 1, generator=randomness.tensors, device=views.device) * size
         inside.append((places - centres).abs() < extent / 2)  # [B, s]
     square = inside[0][:, None, :, None] & inside[1][:, None, None, :]  # [B, 1, s, s]
     return views.masked_fill(square, grey)

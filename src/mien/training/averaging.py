@@ -3,7 +3,7 @@
 import copy
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 
 class Average:
@@ -27,12 +27,9 @@ class Average:
         """Moves the average towards the network's present weights."""
         self.num_updates += 1
         decay = min(self.decay, (1 + self.num_updates) / (10 + self.num_updates))
-        averages, values = self.net.state_dict(), net.state_dict()
-        floats: tuple[list[Tensor], list[Tensor]] = ([], [])
-        for name, average in averages.items():
+        values = net.state_dict()
+        for name, average in self.net.state_dict().items():
             if average.is_floating_point():
-                floats[0].append(average)
-                floats[1].append(values[name])
+                average.lerp_(values[name], 1 - decay)
             else:
                 average.copy_(values[name])
-        torch._foreach_lerp_(floats[0], floats[1], 1 - decay)

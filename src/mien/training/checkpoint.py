@@ -26,7 +26,7 @@ def save(state: TrainingState, run: Path, identity: Mapping[str, str]) -> None:
         "format": FORMAT,
         "identity": dict(identity),
         "recipe": state.recipe.model_dump_json(),
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),
         "threads": torch.get_num_threads(),
         "epoch": state.epoch,
         "step": state.step,
@@ -65,7 +65,8 @@ def read(run: Path) -> dict[str, Any] | None:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many unrelated classes for a damaged file
-        raise BadInputError(f"{path}: not a readable checkpoint: {error}") from error
+        reason = str(error).partition("\n")[0]
+        raise BadInputError(f"{path}: not a readable checkpoint: {reason}") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise BadInputError(f"{path}: not a checkpoint that this version of mien reads")
     return content
@@ -101,7 +102,7 @@ def restore(
     if content["best"]:
         state.best = Measured(**content["best"])
     warnings = []
-    if content["torch"] != torch.__version__:
+    if content["torch"] != str(torch.__version__):
         warnings.append(f"torch was {content['torch']} and is {torch.__version__}")
     if content["threads"] != torch.get_num_threads():
         warnings.append(f"threads were {content['threads']} and are {torch.get_num_threads()}")

@@ -7,10 +7,12 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from accelerate.utils import broadcast
 from torch import Tensor, nn
 
 from mien.evaluation import metrics
@@ -108,11 +110,7 @@ def epochs(state: TrainingState) -> Iterator[EpochRecord]:
             progress.num_correct += (logits.detach().argmax(1) == labels).sum()
             progress.num_faces += len(indices)
         state.epoch = epoch
-        if not np.isfinite(float(progress.loss_sum)):
-            raise FloatingPointError(
-                f"epoch {epoch}: the training loss is not finite; lower optimizer.lr "
-                f"(now {recipe.optimizer.lr:g}) or clip the gradients"
-            )
+        _require_finite(state, float(progress.loss_sum))
         yield _measured(state, started)
 
 
@@ -155,7 +153,8 @@ def selection_logits(state: TrainingState, net: nn.Module) -> np.ndarray:
             rows = math.ceil(min(SELECTION_BATCH, (num_faces - first) / processes))
             places = first + rank + processes * torch.arange(rows)
             faces = state.selection_faces[places.clamp(max=num_faces - 1)]
-            parts.append(_interleaved(accelerator.gather(classifier(faces)), processes))
+            gathered = cast(Tensor, accelerator.gather(classifier(faces)))
+            parts.append(_interleaved(gathered, processes))
     net.train(training)
     return torch.cat(parts)[:num_faces].float().cpu().numpy()
 
@@ -165,11 +164,22 @@ def _interleaved(gathered: Tensor, processes: int) -> Tensor:
     return gathered.unflatten(0, (processes, -1)).transpose(0, 1).flatten(0, 1)
 
 
+def _require_finite(state: TrainingState, values: float | np.ndarray) -> None:
+    if not np.isfinite(values).all():
+        raise FloatingPointError(
+            f"epoch {state.epoch}: the network's output is not finite; lower optimizer.lr "
+            f"(now {state.recipe.optimizer.lr:g}) or clip the gradients"
+        )
+
+
 def _measured(state: TrainingState, started: float) -> EpochRecord:
     """Measures the state on the selection split, updates its best, and returns the record."""
     progress, trained = state.progress, time.perf_counter() - started
     net = state.measured_net
+    for buffer in net.buffers():  # each process has batch-norm statistics of its own
+        buffer.copy_(broadcast(buffer))
     logits = selection_logits(state, net)
+    _require_finite(state, logits)
     labels = state.selection_labels
     accuracy = metrics.accuracy(metrics.confusion_matrix(logits, labels))
     log_loss = metrics.log_loss(logits, labels)
@@ -184,7 +194,8 @@ def _measured(state: TrainingState, started: float) -> EpochRecord:
         device=state.train_faces.device,
         dtype=torch.float64,
     )
-    loss_sum, num_correct, num_faces = state.accelerator.reduce(counts).tolist()
+    counts = cast(Tensor, state.accelerator.reduce(counts))
+    loss_sum, num_correct, num_faces = counts.tolist()
     return EpochRecord(
         epoch=state.epoch,
         step=state.step,

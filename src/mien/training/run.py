@@ -200,7 +200,7 @@ def _prepare(
     train_faces, selection_faces, train_split, selection_split = choose_faces(recipe, faces)
     info = RunInfo(
         data=str(Path(data).resolve()),
-        init=init if init in (None, "default") else str(Path(init).resolve()),
+        init=None if init is None else _absolute(init),
         skip_bad=skip_bad,
         labels=train_faces.label_names,
         face_size=faces.images.shape[1],
@@ -217,6 +217,10 @@ def _prepare(
         machine=f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads",
     )
     return train_faces, selection_faces, info
+
+
+def _absolute(model: str | Path) -> str:
+    return "default" if str(model) == "default" else str(Path(model).resolve())
 
 
 def _to_the_end(

@@ -1,0 +1,206 @@
+"""Fits the crop around a detected face to the framing of FER2013, and prices a wrong crop.
+
+    python benchmarks/fit_crop.py --data fer2013.csv                  # boxes against frames
+    python benchmarks/fit_crop.py --data fer2013.csv --model default  # what a wrong crop costs
+
+The faces are enlarged and given a grey margin, so that the detector sees where they end.
+"""
+
+import argparse
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from mien.classifier import Classifier
+from mien.data import read
+from mien.inference.crop import cut
+from mien.inference.detection import Detection, Detector
+from mien.inference.detectors import create_detector
+from mien.model_folder import CropGeometry
+from mien.pictures import resize
+
+ENLARGEMENT, MARGIN = 4, 0.25  # of the fit: times, and frame sides on every side
+GREY = 120
+
+
+@dataclass(frozen=True)
+class Framed:
+    """A face image in a larger picture: RGB uint8, and where the face image lies in it."""
+
+    rgb: np.ndarray
+    start: int
+    side: int
+
+
+def compose(face: np.ndarray, enlargement: int = ENLARGEMENT, margin: float = MARGIN) -> Framed:
+    """Returns a face image enlarged in the middle of a grey picture."""
+    side = len(face) * enlargement
+    start = round(side * margin)
+    picture = np.pad(resize(face, side, side), start, constant_values=GREY)
+    return Framed(np.repeat(picture[..., None], 3, axis=2), start, side)
+
+
+def find(detector: Detector, framed: Framed) -> Detection | None:
+    """Returns the best detection, if any."""
+    return next(iter(detector.detect(framed.rgb)), None)
+
+
+def measure(framed: Framed, detection: Detection) -> list[float]:
+    """Returns width, height, centre x, y of the box in frame sides from the frame's centre."""
+    left, top, right, bottom = (np.array(detection.box) - framed.start) / framed.side - 0.5
+    return [right - left, bottom - top, (left + right) / 2, (top + bottom) / 2]
+
+
+def eye_line(detection: Detection) -> tuple[float, float]:
+    """Returns the distance of the eyes, pixels, and the angle of their line, degrees."""
+    assert detection.landmarks is not None
+    (x1, y1), (x2, y2) = detection.landmarks[:2]
+    return float(np.hypot(x2 - x1, y2 - y1)), float(np.degrees(np.arctan2(y2 - y1, x2 - x1)))
+
+
+def row(name: str, values: np.ndarray) -> str:
+    """Returns a table row: median and quartiles."""
+    low, median, high = np.percentile(values, [25, 50, 75])
+    return f"| {name} | {median:+.3f} | {low:+.3f} to {high:+.3f} |"
+
+
+def print_rates(faces: np.ndarray) -> None:
+    """Prints how many faces are found at each enlargement and margin."""
+    detector = create_detector("retinaface")
+    margins = (0.0, 0.25, 0.5)
+    print("\n| enlarged | " + " | ".join(f"margin {margin}" for margin in margins) + " |")
+    print("|---" * (len(margins) + 1) + "|")
+    for enlargement in (2, 3, 4, 6):
+        cells = []
+        for margin in margins:
+            pictures = [compose(face, enlargement, margin) for face in faces]
+            found = [(p, d) for p in pictures if (d := find(detector, p))]
+            side = np.median([max(measure(*pair)[:2]) for pair in found])
+            cells.append(f"{len(found) / len(faces):.1%}, side {side:.3f}")
+        print(f"| {enlargement}x | " + " | ".join(cells) + " |")
+
+
+def print_fit(faces: np.ndarray) -> None:
+    """Prints the distribution of boxes and eyes, and the fitted geometry."""
+    detector = create_detector("retinaface")
+    pictures = [compose(face) for face in faces]
+    found = [(p, d) for p in pictures if (d := find(detector, p))]
+    boxes = np.array([measure(*pair) for pair in found])
+    longer = boxes[:, :2].max(axis=1)
+    eyes = np.array([eye_line(detection) for _, detection in found])
+    print(f"\nfound: {len(found)} of {len(faces)} faces ({len(found) / len(faces):.1%})\n")
+    print("| in sides of the frame | median | quartiles |\n|---|---|---|")
+    print(row("box width", boxes[:, 0]))
+    print(row("box height", boxes[:, 1]))
+    print(row("box's longer side", longer))
+    print(row("box centre, right of the frame's", boxes[:, 2]))
+    print(row("box centre, below the frame's", boxes[:, 3]))
+    print(row("distance of the eyes", eyes[:, 0] / found[0][0].side))
+    print(row("angle of the eyes, degrees", eyes[:, 1]))
+    print(row("mirrored angle's error, degrees", mirror_errors(detector, found)))
+    scale = np.median(1 / longer)
+    offsets = np.median(-boxes[:, 2:] / longer[:, None], axis=0)
+    print(f"\nfitted: scale {scale:.3f}, offset_x {offsets[0]:+.3f}, offset_y {offsets[1]:+.3f}")
+
+
+def mirror_errors(detector: Detector, found: list[tuple[Framed, Detection]]) -> np.ndarray:
+    """Returns how far the angle found in the mirror image is from the mirrored angle."""
+    errors = []
+    for framed, detection in found:
+        mirrored = find(detector, Framed(framed.rgb[:, ::-1], framed.start, framed.side))
+        if mirrored:
+            errors.append(eye_line(detection)[1] + eye_line(mirrored)[1])
+    return np.array(errors)
+
+
+def print_haar(faces: np.ndarray) -> None:
+    """Prints how the boxes made of the cascade's squares compare with RetinaFace's."""
+    retinaface, haar = create_detector("retinaface"), create_detector("haar")
+    pairs = []
+    for face in faces:
+        framed = compose(face)
+        ours, theirs = find(retinaface, framed), find(haar, framed)
+        if ours and theirs:
+            pairs.append((measure(framed, ours), measure(framed, theirs)))
+    ours, theirs = np.array(pairs).transpose(1, 0, 2)
+    print(f"\nfound by the cascade too: {len(pairs)} of {len(faces)} faces\n")
+    print("| Haar's box against RetinaFace's | median | quartiles |\n|---|---|---|")
+    print(row("width, ratio", ours[:, 0] / theirs[:, 0]))
+    print(row("height, ratio", ours[:, 1] / theirs[:, 1]))
+    print(row("centre to the right, heights", (ours[:, 2] - theirs[:, 2]) / theirs[:, 1]))
+    print(row("centre below, heights", (ours[:, 3] - theirs[:, 3]) / theirs[:, 1]))
+
+
+def variants() -> Iterator[tuple[str, CropGeometry]]:
+    """Yields the wrong crops whose price is asked."""
+    for scale in (0.7, 0.8, 0.9, 0.95, 1.0, 1.05, 1.1, 1.2, 1.3):
+        yield f"scale {scale}", CropGeometry(scale=scale, offset_x=0, offset_y=0)
+    for offset in (-0.1, -0.05, 0.05, 0.1):
+        yield f"right {offset:+}", CropGeometry(scale=1, offset_x=offset, offset_y=0)
+    for offset in (-0.1, -0.05, 0.05, 0.1):
+        yield f"down {offset:+}", CropGeometry(scale=1, offset_x=0, offset_y=offset)
+
+
+def print_prices(faces: np.ndarray, labels: np.ndarray, model: str) -> None:
+    """Prints the accuracy on faces cut wrongly out of a larger picture, and as detected."""
+    classifier = Classifier(model)
+    config = classifier.config
+    pictures = [compose(face) for face in faces]
+
+    def accuracy(detections: list[Detection], geometry: CropGeometry, chosen: np.ndarray) -> str:
+        crops = [
+            cut(picture.rgb, detection, geometry, config.face_size, config.channels)
+            for picture, detection in zip(
+                np.array(pictures, object)[chosen], detections, strict=True
+            )
+        ]
+        right = classifier.logits(np.stack(crops)).argmax(axis=1) == labels[chosen]
+        return f"{right.mean():.1%}"
+
+    everyone = np.arange(len(faces))
+    frames = [
+        Detection((p.start, p.start, p.start + p.side, p.start + p.side), 1.0) for p in pictures
+    ]
+    plain = classifier.logits(faces).argmax(axis=1) == labels
+    print(f"\n{len(faces)} faces\n\n| crop | accuracy |\n|---|---|")
+    print(f"| the face image itself | {plain.mean():.1%} |")
+    for name, geometry in variants():
+        print(f"| the frame, {name} | {accuracy(frames, geometry, everyone)} |", flush=True)
+    detector = create_detector("retinaface")
+    best = [find(detector, picture) for picture in pictures]
+    chosen = np.array([index for index, detection in enumerate(best) if detection])
+    found = [detection for detection in best if detection]
+    print(f"| the face image itself, {len(found)} found faces | {plain[chosen].mean():.1%} |")
+    for scale in (0.8, 0.9, 1.0, 1.1, 1.2):
+        geometry = config.crop.model_copy(update={"scale": config.crop.scale * scale})
+        name = f"as detected, {scale} x the model's scale"
+        print(f"| {name} | {accuracy(found, geometry, chosen)} |", flush=True)
+    level = config.crop.model_copy(update={"level_eyes": True})
+    print(f"| as detected, eyes levelled | {accuracy(found, level, chosen)} |")
+
+
+def main() -> None:
+    """Parses the command line and prints the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", required=True, help="fer2013.csv")
+    parser.add_argument("--model", help="price wrong crops with this model, on PublicTest")
+    parser.add_argument("--num-faces", type=int, default=2000, help="faces drawn at random")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    face_set = read(arguments.data).take_split("PublicTest" if arguments.model else "Training")
+    order = np.random.default_rng(arguments.seed).permutation(len(face_set.images))
+    chosen = order[: arguments.num_faces]
+    faces = face_set.images[chosen]
+    print(f"machine: {platform.machine()}, {platform.python_version()}; seed {arguments.seed}")
+    if arguments.model:
+        print_prices(faces, face_set.labels[chosen], arguments.model)
+        return
+    print_rates(faces[:400])
+    print_fit(faces)
+    print_haar(faces[:600])
+
+
+if __name__ == "__main__":
+    main()

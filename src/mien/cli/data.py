@@ -1,0 +1,90 @@
+"""`mien data`: look at a labelled set."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mien.cli.output import print_json, warn
+
+if TYPE_CHECKING:
+    from mien.data import FaceSet, Summary
+
+app = typer.Typer(no_args_is_help=True, help="Look at a labelled set.")
+
+
+@app.callback()
+def _data() -> None:
+    """Look at a labelled set."""
+
+
+@app.command("info")
+def info(
+    path: Annotated[
+        Path,
+        typer.Argument(
+            help="A FER2013 or Kaggle CSV (.gz, .xz), or a folder of pictures [split/]class/…",
+            show_default=False,
+        ),
+    ],
+    votes: Annotated[
+        Path | None, typer.Option(help="FER+ votes (fer2013new.csv) to join by row.")
+    ] = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave unreadable rows out instead of stopping.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Print what a set holds: faces per class and split, pixels, blank and repeated images.
+
+    JSON keys: num_faces, face_size, channels, classes, counts (per class), splits (faces per
+    split), counts_by_split, has_soft_labels, pixel_mean and pixel_std (pixels in 0 to 1),
+    num_blank, num_repeated_within_splits, num_shared_across_splits, content_hash, num_skipped.
+    """
+    from mien.data import read, summarise
+
+    faces = read(path, votes=votes, skip_bad=skip_bad)
+    warn_of_problems(faces)
+    summary = summarise(faces)
+    if as_json:
+        print_json(summary.to_json_dict())
+    else:
+        _print_summary(path, summary)
+
+
+def warn_of_problems(faces: "FaceSet", limit: int = 5) -> None:
+    """Says on stderr how many bad rows were skipped, and what the first were."""
+    if faces.problems:
+        warn(f"skipped {len(faces.problems)} bad rows, the first:")
+        for problem in faces.problems[:limit]:
+            warn(problem)
+
+
+def _print_summary(path: Path, summary: "Summary") -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    size = f"{summary.face_size} x {summary.face_size}"
+    table = Table(box=None, title=escape(f"{path}: {summary.num_faces:,} faces, {size}"))
+    table.title_justify = "left"
+    table.add_column("class")
+    for name in (*summary.splits, "all"):
+        table.add_column(escape(name), justify="right")
+    for name in summary.classes:
+        row = [split[name] for split in summary.counts_by_split.values()]
+        table.add_row(escape(name), *(f"{n:,}" for n in (*row, summary.counts[name])))
+    totals = (*summary.splits.values(), summary.num_faces)
+    table.add_row("all" if summary.classes else "no labels", *(f"{n:,}" for n in totals))
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(table)
+    colour = "grey" if summary.channels == 1 else "RGB"
+    for name, value in (
+        ("pixels", f"{colour}, mean {summary.pixel_mean:.4f}, std {summary.pixel_std:.4f}"),
+        ("soft labels", "yes, from votes" if summary.has_soft_labels else "no"),
+        ("blank images", f"{summary.num_blank:,}"),
+        ("repeated", f"{summary.num_repeated_within_splits:,} rows repeat one of their split"),
+        ("shared", f"{summary.num_shared_across_splits:,} images stand in several splits"),
+        ("content hash", summary.content_hash),
+    ):
+        console.print(f"{name:<14}{value}", markup=False)

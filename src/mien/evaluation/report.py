@@ -1,0 +1,144 @@
+"""A model and labelled faces → the report that mien prints, writes and compares by."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mien.classifier import Classifier
+from mien.data import FaceSet
+from mien.errors import BadInputError
+from mien.evaluation import metrics
+
+
+@dataclass(frozen=True)
+class ClassReport:
+    """How one class fared; ratios without a denominator are 0."""
+
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """How well a model did on a labelled set; all numbers are plain Python numbers.
+
+    Attributes:
+        num_faces: Faces scored.
+        num_views: Views of each face whose logits were averaged; 1 without test-time views.
+        accuracy: Fraction decided rightly.
+        accuracy_ci95: Wilson's 95 % interval of the accuracy.
+        balanced_accuracy: Mean recall over the classes that have faces.
+        macro_precision, macro_recall, macro_f1: Means over the classes that have faces or were
+            predicted.
+        log_loss: Mean negative log likelihood, nats.
+        ece: Expected calibration error, 15 equal-mass bins of the decision's probability.
+        per_class: By label, in the order of the model's labels.
+        confusion: Rows are the true classes, columns the predicted ones, in the same order.
+    """
+
+    num_faces: int
+    num_views: int
+    accuracy: float
+    accuracy_ci95: tuple[float, float]
+    balanced_accuracy: float
+    macro_precision: float
+    macro_recall: float
+    macro_f1: float
+    log_loss: float
+    ece: float
+    per_class: dict[str, ClassReport]
+    confusion: tuple[tuple[int, ...], ...]
+
+    def to_json_dict(self) -> dict[str, Any]:
+        """Returns the report as JSON's own types: the attributes, tuples as lists."""
+        document = asdict(self)
+        document["accuracy_ci95"] = list(self.accuracy_ci95)
+        document["confusion"] = [list(row) for row in self.confusion]
+        return document
+
+
+def score(
+    logits: np.ndarray, labels: np.ndarray, label_names: tuple[str, ...], num_views: int = 1
+) -> Report:
+    """Returns the report on logits that were collected before.
+
+    Args:
+        logits: Floats `[N, K]`.
+        labels: Integers `[N]`, from 0 to K - 1.
+        label_names: The K class names in the order of the logits.
+        num_views: How many views of each face went into its logits; only reported.
+
+    Raises:
+        ValueError: The arguments do not fit each other, or hold no face.
+    """
+    confusion = metrics.confusion_matrix(logits, labels)
+    if len(label_names) != len(confusion):
+        raise ValueError(f"{len(confusion)} logits per face, but {len(label_names)} label names")
+    num_faces, num_correct = int(confusion.sum()), int(np.trace(confusion))
+    scores = metrics.class_scores(confusion)
+    columns = (scores.precision, scores.recall, scores.f1, scores.support)
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    return Report(
+        num_faces=num_faces,
+        num_views=num_views,
+        accuracy=metrics.accuracy(confusion),
+        accuracy_ci95=metrics.wilson_interval(num_correct, num_faces),
+        balanced_accuracy=metrics.balanced_accuracy(confusion),
+        macro_precision=metrics.macro_mean(scores.precision, confusion),
+        macro_recall=metrics.macro_mean(scores.recall, confusion),
+        macro_f1=metrics.macro_mean(scores.f1, confusion),
+        log_loss=metrics.log_loss(logits, labels),
+        ece=metrics.expected_calibration_error(logits, labels),
+        per_class={name: ClassReport(*row) for name, row in zip(label_names, rows, strict=True)},
+        confusion=tuple(tuple(row) for row in confusion.tolist()),
+    )
+
+
+def evaluate(model: Classifier | str | Path, faces: FaceSet, tta: bool = False) -> Report:
+    """Returns the report on a model over all faces of a labelled set.
+
+    Classes are matched by name, so the set may list them in another order or lack some of the
+    model's. Faces are not resized: a model is judged on what it was made for.
+
+    Args:
+        model: A loaded classifier, or `default`, a model folder, or a run that holds one.
+        faces: The labelled faces; `FaceSet.take_split` chooses a part.
+        tta: Average the logits of the test-time views (`mien.views`).
+
+    Raises:
+        MissingError: No such model.
+        BadInputError: The model cannot be read or gives no finite logits; the set is empty, has
+            no labels, other face sizes, or faces of classes that the model does not know.
+    """
+    classifier = model if isinstance(model, Classifier) else Classifier(model)
+    labels = _labels_of_model(faces, classifier.labels)
+    given, side = faces.face_size, classifier.config.face_size
+    if given != side:
+        raise BadInputError(
+            f"the faces are {given}x{given} pixels, but {classifier.folder} expects {side}x{side}"
+        )
+    logits = classifier.logits(faces.images, tta)
+    if not np.isfinite(logits).all():
+        raise BadInputError(f"{classifier.folder}: gives logits that are not finite numbers")
+    return score(logits, labels, classifier.labels, classifier.num_views(tta))
+
+
+def _labels_of_model(faces: FaceSet, known: tuple[str, ...]) -> np.ndarray:
+    """Returns the set's labels, int64 `[N]`, as indices of the model's label names."""
+    if len(faces) == 0:
+        raise BadInputError("there are no faces to evaluate")
+    if faces.labels is None:
+        raise BadInputError("the faces have no labels: there is nothing to evaluate against")
+    occurring = [faces.label_names[index] for index in np.unique(faces.labels)]
+    unknown = [name for name in occurring if name not in known]
+    if unknown:
+        raise BadInputError(
+            f"the set has faces labelled {', '.join(map(repr, unknown))}, which the model does "
+            f"not know; its labels are {', '.join(known)}"
+        )
+    position = {name: index for index, name in enumerate(known)}
+    return np.array([position.get(name, -1) for name in faces.label_names])[faces.labels]

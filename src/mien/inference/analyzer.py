@@ -1,0 +1,194 @@
+"""Pictures → faces with their expressions."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mien.classifier import Classifier, softmax
+from mien.errors import MienError
+from mien.inference.crop import cut
+from mien.inference.detection import Detection, Detector, WholePicture
+from mien.inference.detectors import create_detector
+from mien.inference.results import Face, PictureResult
+from mien.inference.sources import FaceFileSource, PictureSource, Source
+from mien.pictures import read_picture
+
+Picture = np.ndarray | Path | str | bytes
+
+MIN_CONFIDENCE = 0.5
+"""Below this calibrated probability an expression is marked uncertain: the model expects to be
+wrong about such faces more often than right."""
+
+_BATCH_PICTURES = 64
+_BATCH_PIXELS = 32_000_000  # bounds what waiting pictures hold in memory, about 100 MB
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A picture whose faces are found, not yet classified; or why it could not be read."""
+
+    source: str
+    rgb: np.ndarray | None = None
+    detections: Sequence[Detection] = ()
+    error: str | None = None
+
+
+class Analyzer:
+    """Finds the faces in pictures and reads the expressions they are perceived to show.
+
+    Attributes:
+        classifier: The model at work.
+        detector: What finds the faces.
+        labels: The expressions, in the model's order.
+        tta: Whether several views of each face are averaged: slower, a little more accurate.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | Classifier = "default",
+        detector: str | Detector = "retinaface",
+        tta: bool = False,
+    ) -> None:
+        """Loads a model and a detector.
+
+        Args:
+            model: `default`, a model folder, a run that holds one, or a loaded classifier.
+            detector: `retinaface`, `haar`, `none` (each picture is one face, framed as the
+                training set frames them), or an object with their `detect`.
+            tta: Average the test-time views of each face.
+
+        Raises:
+            MissingError: No such model.
+            BadInputError: The model is damaged.
+            UsageError: No such detector.
+        """
+        self.detector = create_detector(detector) if isinstance(detector, str) else detector
+        self.classifier = model if isinstance(model, Classifier) else Classifier(model)
+        self.labels = self.classifier.labels
+        self.tta = tta
+
+    def __call__(self, picture: Picture) -> list[Face]:
+        """Returns the faces in a picture, the most certain detection first; none is no error.
+
+        Args:
+            picture: A path; the contents of a picture file; or pixels, uint8 `[H, W, 3]` in
+                RGB order (OpenCV reads BGR: turn it with `[..., ::-1]`) or `[H, W]` grey.
+
+        Raises:
+            MissingError: No such file.
+            BadInputError: The file is no picture, or damaged.
+            ValueError: Pixels of another dtype or shape.
+        """
+        rgb = _as_rgb(picture)
+        return list(self._classify([_Seen("", rgb, self.detector.detect(rgb))])[0].faces)
+
+    def results(self, pictures: Iterable[Picture | Source]) -> Iterator[PictureResult]:
+        """Yields a result per picture, in order; the faces of several are classified at once.
+
+        A picture that cannot be read yields a result with its error, and the next one follows.
+
+        Args:
+            pictures: What a call takes, or what `find_sources` returns: folders and files of
+                face images go through that. Pixels and bytes are called by their index.
+        """
+        return (result for result, _ in self.results_with_pictures(pictures))
+
+    def results_with_pictures(
+        self, pictures: Iterable[Picture | Source]
+    ) -> Iterator[tuple[PictureResult, np.ndarray | None]]:
+        """Yields like `results`, each with its picture, RGB uint8 `[H, W, 3]`, or None."""
+        batch: list[_Seen] = []
+        num_pixels = 0
+        for index, picture in enumerate(pictures):
+            for seen in self._read(index, picture):
+                batch.append(seen)
+                num_pixels += 0 if seen.rgb is None else seen.rgb.size // 3
+                if len(batch) >= _BATCH_PICTURES or num_pixels >= _BATCH_PIXELS:
+                    yield from zip(self._classify(batch), [s.rgb for s in batch], strict=True)
+                    batch, num_pixels = [], 0
+        yield from zip(self._classify(batch), [seen.rgb for seen in batch], strict=True)
+
+    def _read(self, index: int, picture: Picture | Source) -> Iterator[_Seen]:
+        """Yields the picture, or each face image of a file of them; errors are noted."""
+        if isinstance(picture, FaceFileSource):
+            yield from _read_face_file(picture.path)
+            return
+        if isinstance(picture, PictureSource):
+            name, picture = picture.name, picture.content
+        else:
+            name = str(picture) if isinstance(picture, str | Path) else str(index)
+        try:
+            rgb = _as_rgb(picture, name)
+        except MienError as error:
+            yield _Seen(name, error=str(error))
+            return
+        yield _Seen(name, rgb, self.detector.detect(rgb))
+
+    def _classify(self, batch: Sequence[_Seen]) -> list[PictureResult]:
+        """Returns the results of pictures whose faces are all classified in one go."""
+        config = self.classifier.config
+        faces = [
+            cut(seen.rgb, detection, config.crop, config.face_size, config.channels)
+            for seen in batch
+            if seen.rgb is not None
+            for detection in seen.detections
+        ]
+        side = config.face_size
+        stack = np.stack(faces) if faces else np.zeros((0, side, side), np.uint8)
+        logits = self.classifier.logits(stack, self.tta).astype(np.float64)
+        rows = iter(softmax(logits).tolist())
+        return [self._result(seen, rows) for seen in batch]
+
+    def _result(self, seen: _Seen, rows: Iterator[list[float]]) -> PictureResult:
+        if seen.rgb is None:
+            return PictureResult(seen.source, error=seen.error)
+        height, width = seen.rgb.shape[:2]
+        faces = tuple(
+            self._face(detection, next(rows), width, height) for detection in seen.detections
+        )
+        return PictureResult(seen.source, width, height, faces)
+
+    def _face(
+        self, detection: Detection, probabilities: list[float], width: int, height: int
+    ) -> Face:
+        left, top, right, bottom = detection.box
+        by_label = dict(zip(self.labels, probabilities, strict=True))
+        expression = max(by_label, key=by_label.__getitem__)
+        confidence = by_label[expression]
+        return Face(
+            box=(max(left, 0.0), max(top, 0.0), min(right, width), min(bottom, height)),
+            detection_score=detection.score,
+            landmarks=detection.landmarks,
+            expression=expression,
+            confidence=confidence,
+            uncertain=confidence < MIN_CONFIDENCE,
+            probabilities=by_label,
+        )
+
+
+def _as_rgb(picture: Picture, name: str | None = None) -> np.ndarray:
+    if not isinstance(picture, np.ndarray):
+        return read_picture(picture, name)
+    good = picture.ndim == 2 or (picture.ndim == 3 and picture.shape[2] == 3)
+    if picture.dtype != np.uint8 or not good or picture.size == 0:
+        raise ValueError(
+            "expected pixels uint8 [H, W, 3] in RGB order, or [H, W] grey, "
+            f"got {picture.dtype} {list(picture.shape)}"
+        )
+    return picture if picture.ndim == 3 else np.repeat(picture[..., None], 3, axis=2)
+
+
+def _read_face_file(path: Path) -> Iterator[_Seen]:
+    """Yields each face image of a labelled or unlabelled set, called `path:row`."""
+    from mien.data import read
+
+    try:
+        face_set = read(path)
+    except MienError as error:
+        yield _Seen(str(path), error=str(error))
+        return
+    for image, row in zip(face_set.images, face_set.rows, strict=True):
+        rgb = _as_rgb(image)
+        yield _Seen(f"{path}:{row}", rgb, WholePicture().detect(rgb))

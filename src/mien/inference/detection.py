@@ -1,0 +1,47 @@
+"""What a face detector is, and the one that does not look."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+Box = tuple[float, float, float, float]
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Detection:
+    """A face that a detector found; all in pixels of the picture it was given.
+
+    Attributes:
+        box: Left, top, right, bottom, framed as RetinaFace frames faces. It may reach beyond
+            the picture where the face does.
+        score: The detector's confidence, 0-1; 1 where it has none.
+        landmarks: Two eyes, the tip of the nose, two corners of the mouth, x and y each, of a
+            pair the one further left in an upright picture first; or None.
+        is_framed: The box is framed as the training set frames faces already: cut it as it is.
+    """
+
+    box: Box
+    score: float
+    landmarks: tuple[Point, ...] | None = None
+    is_framed: bool = False
+
+
+class Detector(Protocol):
+    """Finds faces."""
+
+    def detect(self, rgb: np.ndarray) -> list[Detection]:
+        """Returns the faces in a picture, RGB uint8 `[H, W, 3]`, most certain first."""
+        ...
+
+
+class WholePicture:
+    """Takes every picture for one face, framed as the training set frames them (`none`)."""
+
+    def detect(self, rgb: np.ndarray) -> list[Detection]:
+        """Returns the central square of the picture, as `mien.data` takes it, as the one face."""
+        height, width = rgb.shape[:2]
+        side = min(height, width)
+        left, top = (width - side) // 2, (height - side) // 2
+        return [Detection((left, top, left + side, top + side), 1.0, is_framed=True)]

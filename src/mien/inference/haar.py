@@ -1,0 +1,48 @@
+"""OpenCV's frontal-face cascade (Viola and Jones 2001; Lienhart and Maydt 2002)."""
+
+import numpy as np
+
+from mien.inference.detection import Detection
+from mien.pictures import resize, to_grey
+
+CASCADE = "haarcascade_frontalface_default.xml"
+LONGEST_SIDE = 640
+"""Larger pictures are shrunk to this, pixels: the cascade takes 0.25 s even so."""
+SHORTEST_LONGEST_SIDE = 192
+"""Smaller ones are enlarged to this, pixels."""
+
+# The RetinaFace box of the same face, in sides of the cascade's square: how much wider and
+# higher, and how far its centre lies to the right and below. Fitted by benchmarks/fit_crop.py.
+_WIDTH, _HEIGHT, _RIGHT, _DOWN = 0.81, 1.05, 0.0, 0.02
+
+
+class Haar:
+    """Finds upright frontal faces with OpenCV's cascade; it has no scores and no landmarks."""
+
+    def __init__(self) -> None:
+        import cv2
+        from cv2.data import haarcascades
+
+        self._cascade = cv2.CascadeClassifier(haarcascades + CASCADE)
+
+    def detect(self, rgb: np.ndarray) -> list[Detection]:
+        """Returns the faces in a picture, RGB uint8 `[H, W, 3]`, largest first, all of score 1."""
+        height, width = rgb.shape[:2]
+        longest = max(height, width)
+        scale = min(max(longest, SHORTEST_LONGEST_SIDE), LONGEST_SIDE) / longest
+        grey = resize(to_grey(rgb), max(1, round(height * scale)), max(1, round(width * scale)))
+        squares = self._cascade.detectMultiScale(grey, scaleFactor=1.1, minNeighbors=5)
+        squares = sorted(np.reshape(squares, (-1, 4)).tolist(), key=lambda square: -square[2])
+        ratio_x, ratio_y = width / grey.shape[1], height / grey.shape[0]
+        found = []
+        for left, top, side, _ in squares:
+            x, y = left + side * (0.5 + _RIGHT), top + side * (0.5 + _DOWN)
+            half_width, half_height = side * _WIDTH / 2, side * _HEIGHT / 2
+            box = (
+                (x - half_width) * ratio_x,
+                (y - half_height) * ratio_y,
+                (x + half_width) * ratio_x,
+                (y + half_height) * ratio_y,
+            )
+            found.append(Detection(box, 1.0))
+        return found

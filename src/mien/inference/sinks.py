@@ -1,0 +1,178 @@
+"""Where results go: lines of text, JSON lines, CSV rows, annotated pictures."""
+
+import csv
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TextIO
+
+import numpy as np
+
+from mien.errors import BadInputError, UsageError
+from mien.inference.drawing import draw_faces
+from mien.inference.results import PictureResult, csv_columns
+from mien.inference.sources import FaceFileSource, Source
+
+_WRITABLE = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"))
+
+
+class Sink(Protocol):
+    """Takes results as they come."""
+
+    def write(self, result: PictureResult, rgb: np.ndarray | None) -> None:
+        """Takes a result and its picture, RGB uint8 `[H, W, 3]`; None if it could not be read."""
+        ...
+
+
+class TextLines:
+    """A line per face, for people; nothing for pictures that could not be read."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, result: PictureResult, rgb: np.ndarray | None) -> None:
+        """Writes a line per face, or that there is none."""
+        for face in result.faces:
+            left, top, right, bottom = (round(value) for value in face.box)
+            doubt = "  uncertain" if face.uncertain else ""
+            self._print(
+                f"{result.source}: {face.expression} {face.confidence:.0%}"
+                f"  at {left},{top} to {right},{bottom}{doubt}"
+            )
+        if result.error is None and not result.faces:
+            self._print(f"{result.source}: no face found")
+
+    def _print(self, line: str) -> None:
+        print(line, file=self._stream, flush=True)
+
+
+class ErrorLines:
+    """A line per picture that could not be read."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, result: PictureResult, rgb: np.ndarray | None) -> None:
+        """Writes the error, if there is one."""
+        if result.error is not None:
+            print(f"mien: {result.error}", file=self._stream, flush=True)
+
+
+class JsonLines:
+    """A nested JSON object per picture and line."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, result: PictureResult, rgb: np.ndarray | None) -> None:
+        """Writes the picture's object."""
+        text = json.dumps(result.to_json(), allow_nan=False)
+        print(text, file=self._stream, flush=True)
+
+
+class CsvRows:
+    """A flat row per face; the header first."""
+
+    def __init__(self, stream: TextIO, labels: Sequence[str]) -> None:
+        self._stream, self._labels = stream, labels
+        self._writer = csv.writer(stream, lineterminator="\n")
+        self._writer.writerow(csv_columns(labels))
+
+    def write(self, result: PictureResult, rgb: np.ndarray | None) -> None:
+        """Writes the picture's rows."""
+        self._writer.writerows(result.to_rows(self._labels))
+        self._stream.flush()
+
+
+class AnnotatedPictures:
+    """Pictures with what was found drawn on them, in a folder."""
+
+    def __init__(self, folder: Path, sources: Sequence[Source]) -> None:
+        """Decides every picture's name.
+
+        They have the names of the pictures they are made of, below the folder those were found
+        in; a name that is taken gets a number, and kinds that are not written become PNG.
+
+        Args:
+            folder: Where they go; made when the first one is written.
+            sources: All that will be read.
+
+        Raises:
+            UsageError: One would be written over a picture that is read, or a source holds face
+                images, which are not drawn on.
+        """
+        self._targets = _plan_targets(folder, sources)
+
+    def write(self, result: PictureResult, rgb: np.ndarray | None) -> None:
+        """Writes the picture with its faces drawn on it.
+
+        Raises:
+            BadInputError: It cannot be written.
+        """
+        if rgb is None:
+            return
+        from PIL import Image
+
+        target = self._targets[result.source]
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(draw_faces(rgb, result.faces)).save(target, quality=92)
+        except OSError as error:
+            raise BadInputError(
+                f"{target}: cannot be written: {error.strerror or error}"
+            ) from error
+
+
+@dataclass
+class Tally:
+    """What a run came to.
+
+    Attributes:
+        num_pictures: Pictures and face images, those that could not be read too.
+        num_faces: Faces found.
+        errors: Why pictures could not be read.
+    """
+
+    num_pictures: int
+    num_faces: int
+    errors: list[str]
+
+
+def write_results(
+    results: Iterable[tuple[PictureResult, np.ndarray | None]], sinks: Sequence[Sink]
+) -> Tally:
+    """Returns how many there were, once every result is written to every sink as it comes."""
+    tally = Tally(0, 0, [])
+    for result, rgb in results:
+        for sink in sinks:
+            sink.write(result, rgb)
+        tally.num_pictures += 1
+        tally.num_faces += len(result.faces)
+        if result.error is not None:
+            tally.errors.append(result.error)
+    return tally
+
+
+def _plan_targets(folder: Path, sources: Sequence[Source]) -> dict[str, Path]:
+    targets: dict[str, Path] = {}
+    taken: set[str] = set()
+    for source in sources:
+        if isinstance(source, FaceFileSource):
+            raise UsageError(f"{source.path}: face images are not drawn on; leave --output out")
+        if source.name in targets:
+            continue
+        name = source.relative
+        if name.suffix.lower() not in _WRITABLE:
+            name = name.with_suffix(".png")
+        target, number = folder / name, 2
+        while str(target).casefold() in taken:
+            target, number = folder / name.with_stem(f"{name.stem}-{number}"), number + 1
+        taken.add(str(target).casefold())
+        targets[source.name] = target
+    written = {target.resolve(): target for target in targets.values()}
+    for name in targets:
+        target = written.get(Path(name).resolve())
+        if target:
+            raise UsageError(f"{target}: would be written over the picture; choose another folder")
+    return targets

@@ -1,0 +1,98 @@
+"""What is read: arguments → pictures and files of face images."""
+
+import glob
+import os
+import re
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mien.errors import BadInputError, MissingError, UsageError
+from mien.pictures import PICTURE_SUFFIXES
+
+FACE_FILE_SUFFIXES = (".csv", ".csv.gz", ".csv.xz")
+
+
+@dataclass(frozen=True)
+class PictureSource:
+    """One picture to be read.
+
+    Attributes:
+        name: What results call it.
+        content: Its path, or its bytes.
+        relative: Its path below the folder it was found in; else its name.
+    """
+
+    name: str
+    content: Path | bytes
+    relative: Path
+
+
+@dataclass(frozen=True)
+class FaceFileSource:
+    """A file of face images, one per row, to be classified without detection."""
+
+    path: Path
+
+
+Source = PictureSource | FaceFileSource
+
+
+def find_sources(arguments: Iterable[str | Path]) -> list[Source]:
+    """Returns what the arguments name, in their order; nothing is decoded yet.
+
+    Args:
+        arguments: Picture files; folders (their pictures at any depth, sorted; hidden files are
+            left out); patterns with `*`, `?`, `[…]` and `**`; `-` for one picture's bytes on
+            stdin; `.csv`, `.csv.gz` and `.csv.xz` files of face images.
+
+    Raises:
+        MissingError: An argument names nothing that is there.
+        BadInputError: A folder has no picture in it.
+        UsageError: An argument is a URL.
+    """
+    return [source for argument in arguments for source in _expand(str(argument))]
+
+
+def _expand(argument: str) -> list[Source]:
+    if argument == "-":
+        return [PictureSource("-", sys.stdin.buffer.read(), Path("stdin"))]
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", argument):
+        raise UsageError(f"{argument}: URLs are not fetched; download it, and give the file")
+    path = Path(argument)
+    if path.is_dir():
+        return list(_pictures_below(path))
+    if path.exists():
+        return [_file_source(path)]
+    if glob.has_magic(argument):
+        matches = [Path(name) for name in sorted(glob.glob(argument, recursive=True))]  # noqa: PTH207 (it may be absolute)
+        files = [_file_source(match) for match in matches if not match.is_dir()]
+        if files:
+            return files
+        raise MissingError(f"{argument}: no file matches this pattern")
+    raise MissingError(f"{argument}: no such file or folder")
+
+
+def _file_source(path: Path) -> Source:
+    if path.name.lower().endswith(FACE_FILE_SUFFIXES):
+        return FaceFileSource(path)
+    return PictureSource(str(path), path, Path(path.name))
+
+
+def _pictures_below(folder: Path) -> list[PictureSource]:
+    pictures = []
+    for parent, folders, names in os.walk(folder, onerror=_refuse):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            path = Path(parent, name)
+            if path.suffix.lower() in PICTURE_SUFFIXES and not name.startswith("."):
+                pictures.append(PictureSource(str(path), path, path.relative_to(folder)))
+    if not pictures:
+        endings = " ".join(sorted(PICTURE_SUFFIXES))
+        raise BadInputError(f"{folder}: no picture in this folder; expected files like {endings}")
+    return pictures
+
+
+def _refuse(error: OSError) -> None:
+    raise BadInputError(f"{error.filename}: cannot be read: {error.strerror}") from error

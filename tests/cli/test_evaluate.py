@@ -1,0 +1,144 @@
+import json
+
+import onnx
+import pytest
+from typer.testing import CliRunner
+
+from drawn_faces import drawn_set, write_fer_csv
+from mien.cli import app
+from mien.data import read
+from mien.evaluation import evaluate
+from mien.model_folder import METADATA_KEY
+from tiny_model import write_tiny_model
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def data(tmp_path):
+    images, labels = drawn_set(40, seed=5)
+    splits = ["Training"] * 20 + ["PublicTest"] * 12 + ["PrivateTest"] * 8
+    return write_fer_csv(tmp_path / "faces.csv", images, labels, splits)
+
+
+@pytest.fixture
+def model(tmp_path):
+    return write_tiny_model(tmp_path / "model")
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["evaluate", *map(str, arguments)])
+
+
+def record_training(model, data):
+    """Writes into the model that it was trained and selected on this set's splits."""
+    faces = read(data)
+    network = onnx.load(model / "model.onnx")
+    config = json.loads(network.metadata_props[0].value)
+    config["training"] = {
+        "data_hash": faces.content_hash(),
+        "train_hash": faces.take_split("Training").content_hash(),
+        "selection_hash": faces.take_split("PublicTest").content_hash(),
+    }
+    onnx.helper.set_model_props(network, {METADATA_KEY: json.dumps(config)})
+    onnx.save(network, model / "model.onnx")
+
+
+def test_json_of_one_model_is_its_report(model, data):
+    result = run(model, "--data", data, "--split", "PublicTest", "--json")
+    assert (result.exit_code, result.stderr) == (0, "")
+    report = evaluate(model, read(data).take_split("PublicTest"))
+    assert json.loads(result.stdout) == report.to_json_dict()
+    assert report.num_faces == 12
+
+
+def test_json_of_several_models_is_a_list_that_names_them(tmp_path, model, data):
+    other = write_tiny_model(tmp_path / "other", input_size=48, seed=1)
+    options = ["--data", data, "--split", "PrivateTest", "--tta", "--json"]
+    documents = json.loads(run(model, other, *options).stdout)
+    assert [document.pop("model") for document in documents] == [str(model), str(other)]
+    assert [document["num_views"] for document in documents] == [10, 2]
+    assert documents[1] == json.loads(run(other, *options).stdout)
+
+
+def test_the_table_shows_the_figures_whole(model, data):
+    result = run(model, "--data", data, "--split", "PublicTest")
+    assert result.exit_code == 0
+    report = evaluate(model, read(data).take_split("PublicTest"))
+    low, high = report.accuracy_ci95
+    lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
+    assert lines[0] == f"{model} on {data}, split PublicTest"
+    assert f"accuracy {report.accuracy:.4f} 95 % interval {low:.4f} to {high:.4f}" in lines
+    fear = report.per_class["fear"]
+    row = f"fear {fear.precision:.3f} {fear.recall:.3f} {fear.f1:.3f} {fear.support}"
+    assert row in lines
+    assert f"fear {' '.join(map(str, report.confusion[2]))}" in lines
+
+
+@pytest.mark.parametrize(
+    ("split", "warning"),
+    [
+        ("PublicTest", "the model was selected on"),
+        ("Training", "the model was trained on"),
+        ("PrivateTest", ""),
+    ],
+)
+def test_a_flattering_split_is_told_on_stderr_and_changes_nothing_else(model, data, split, warning):
+    options = [model, "--data", data, "--split", split, "--json"]
+    before = run(*options)
+    record_training(model, data)
+    after = run(*options)
+    assert (after.stdout, after.exit_code) == (before.stdout, 0)
+    assert warning in after.stderr
+    assert bool(after.stderr) == bool(warning)
+    assert before.stderr == ""
+
+
+def test_without_a_split_all_faces_count_and_the_pooling_is_told(model, data):
+    record_training(model, data)
+    result = run(model, "--data", data, "--json")
+    assert json.loads(result.stdout)["num_faces"] == 40
+    assert "no --split: pooling Training, PublicTest, PrivateTest" in result.stderr
+    assert "among these faces are those the model was trained on" in result.stderr
+
+
+def test_bad_rows_stop_the_run_or_are_skipped_and_told(model, data):
+    lines = data.read_text().splitlines()
+    lines[25] = lines[25].replace(" ", " 999 ", 1)
+    data.write_text("\n".join(lines))
+    options = [model, "--data", data, "--split", "PublicTest", "--json"]
+    assert run(*options).exit_code == 3
+    result = run(*options, "--skip-bad")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["num_faces"] == 11
+    assert "faces.csv" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "exit_code", "message"),
+    [
+        (["--split", "Trainin"], 2, "Trainin"),
+        (["--bogus"], 2, "--bogus"),
+        (["--data", "nowhere.csv"], 4, "nowhere.csv"),
+    ],
+)
+def test_what_cannot_be_done_says_so_and_sets_the_exit_code(
+    model, data, change, exit_code, message
+):
+    result = run(model, "--data", data, *change)
+    assert (result.exit_code, result.stdout) == (exit_code, "")
+    assert message in result.stderr
+
+
+def test_a_missing_model_exits_4_and_unlabelled_faces_exit_3(tmp_path, model, data):
+    result = run(tmp_path / "no-model", "--data", data)
+    assert result.exit_code == 4
+    assert "no-model" in result.stderr
+    images, _ = drawn_set(3)
+    unlabelled = write_fer_csv(tmp_path / "test.csv", images, None, None)
+    result = run(model, "--data", unlabelled)
+    assert result.exit_code == 3
+    assert "no labels" in result.stderr

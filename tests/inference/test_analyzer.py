@@ -1,0 +1,178 @@
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage.data import astronaut
+from tiny_model import write_tiny_model
+
+from mien.classifier import Classifier
+from mien.errors import BadInputError, MissingError, UsageError
+from mien.inference import Analyzer
+from mien.inference.detection import Detection
+from mien.inference.sources import FaceFileSource
+from mien.model_folder import CropGeometry
+from mien.pictures import to_grey
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def analyzer(model: Path) -> Analyzer:
+    return Analyzer(model)
+
+
+def png(pixels: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def crowd() -> np.ndarray:
+    """The astronaut five times, mirrored, darkened and moved."""
+    face = astronaut()[20:220, 110:340]
+    copies = [face, face[:, ::-1], face // 2, (face // 2)[:, ::-1], face // 4 * 3]
+    return np.hstack(copies)
+
+
+def test_path_bytes_and_pixels_give_the_same(analyzer: Analyzer, tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(png(astronaut()))
+    (face,) = analyzer(path)
+    assert analyzer(str(path)) == analyzer(path.read_bytes()) == analyzer(astronaut()) == [face]
+    left, top, right, bottom = face.box
+    assert left < 226 < right
+    assert top < 115 < bottom
+    assert face.confidence == max(face.probabilities.values())
+    assert sum(face.probabilities.values()) == pytest.approx(1, abs=1e-9)
+    assert list(face.probabilities) == list(analyzer.labels)
+
+
+def test_grey_pixels_are_taken(analyzer: Analyzer) -> None:
+    (face,) = analyzer(to_grey(astronaut()))
+    assert face.landmarks is not None
+
+
+def test_many_faces_at_once_equal_one_by_one(model: Path, analyzer: Analyzer) -> None:
+    together = analyzer(crowd())
+    assert len(together) == 5
+    classifier = Classifier(model)
+
+    class One:
+        def __init__(self, detection: Detection) -> None:
+            self.detection = detection
+
+        def detect(self, rgb: np.ndarray) -> list[Detection]:
+            return [self.detection]
+
+    for face, detection in zip(together, analyzer.detector.detect(crowd()), strict=True):
+        (alone,) = Analyzer(classifier, One(detection))(crowd())
+        assert alone.probabilities == pytest.approx(face.probabilities, abs=1e-5)
+        assert alone.box == face.box
+
+
+def test_many_pictures_equal_one_by_one_and_a_broken_one_is_named(analyzer: Analyzer) -> None:
+    blank = np.zeros((40, 40, 3), np.uint8)
+    pictures = [astronaut(), b"rubbish", crowd(), blank, "gone.jpg"]
+    results = list(analyzer.results(pictures))
+    assert [result.source for result in results] == ["0", "1", "2", "3", "gone.jpg"]
+    assert [len(result.faces) for result in results] == [1, 0, 5, 0, 0]
+    assert results[1].error == "1: text, not a picture"
+    assert results[4].error == "gone.jpg: no such file"
+    assert (results[2].width, results[2].height) == (1150, 200)
+    for face, alone in zip(results[2].faces, analyzer(crowd()), strict=True):
+        assert face.probabilities == pytest.approx(alone.probabilities, abs=1e-5)
+
+
+def test_more_pictures_than_a_batch_stay_in_order(model: Path) -> None:
+    rng = np.random.default_rng(0)
+    pictures = [rng.integers(0, 256, (48, 48), np.uint8) for _ in range(150)]
+    analyzer = Analyzer(model, "none")
+    results = list(analyzer.results(iter(pictures)))
+    expected = Classifier(model).probabilities(np.stack(pictures))
+    found = [list(result.faces[0].probabilities.values()) for result in results]
+    assert np.abs(np.array(found) - expected).max() < 1e-5
+    assert [result.source for result in results] == [str(index) for index in range(150)]
+
+
+def test_a_red_face_is_not_a_blue_one(tmp_path: Path) -> None:
+    """The tiny RGB model weighs the channels differently: swapping them must show."""
+    model = write_tiny_model(tmp_path, channels=3)
+    pixels = np.zeros((48, 48, 3), np.uint8)
+    pixels[..., 0] = 250
+    analyzer = Analyzer(model, "none")
+    expected = Classifier(model).probabilities(pixels[None])[0]
+    (red,), (blue,) = analyzer(png(pixels)), analyzer(pixels[..., ::-1])
+    assert list(red.probabilities.values()) == pytest.approx(expected.tolist(), abs=1e-5)
+    assert max(abs(red.probabilities[k] - blue.probabilities[k]) for k in red.probabilities) > 0.05
+
+
+def test_the_models_own_crop_and_labels_are_used(tmp_path: Path) -> None:
+    labels = ("smile", "no smile")
+    tight, loose = (
+        write_tiny_model(tmp_path / str(s), labels, crop=CropGeometry(scale=s)) for s in (0.7, 1.6)
+    )
+    (first,), (second,) = Analyzer(tight)(astronaut()), Analyzer(loose)(astronaut())
+    assert set(first.probabilities) == set(labels)
+    assert first.box == second.box
+    assert first.probabilities != second.probabilities
+
+
+def test_uncertain_means_below_one_half(model: Path) -> None:
+    analyzer = Analyzer(model, "none")
+    rng = np.random.default_rng(1)
+    results = analyzer.results([rng.integers(0, 256, (48, 48), np.uint8) for _ in range(40)])
+    faces = [face for result in results for face in result.faces]
+    assert {face.uncertain for face in faces} == {True, False}
+    assert all(face.uncertain == (face.confidence < 0.5) for face in faces)
+
+
+def test_boxes_are_clipped_to_the_picture(analyzer: Analyzer) -> None:
+    (face,) = analyzer(astronaut()[70:172, 165:285])
+    left, top, right, bottom = face.box
+    assert 0 <= left < right <= 120
+    assert (top, bottom) == (0, 102)
+
+
+def test_tta_averages_views(model: Path) -> None:
+    pixels = np.random.default_rng(2).integers(0, 256, (48, 48), np.uint8)
+    (face,) = Analyzer(model, "none", tta=True)(pixels)
+    expected = Classifier(model).probabilities(pixels[None], tta=True)[0]
+    assert list(face.probabilities.values()) == pytest.approx(expected.tolist(), abs=1e-5)
+
+
+def test_face_files_are_classified_without_detection(model: Path, tmp_path: Path) -> None:
+    faces = np.random.default_rng(3).integers(0, 256, (3, 48, 48), np.uint8)
+    path = tmp_path / "test.csv"
+    lines = [" ".join(map(str, face.ravel())) for face in faces]
+    path.write_text("pixels\n" + "\n".join(lines) + "\n")
+    results = list(Analyzer(model).results([FaceFileSource(path)]))
+    assert [result.source for result in results] == [f"{path}:{row}" for row in range(3)]
+    assert results[0].faces[0].box == (0, 0, 48, 48)
+    found = [list(result.faces[0].probabilities.values()) for result in results]
+    assert np.abs(np.array(found) - Classifier(model).probabilities(faces)).max() < 1e-5
+
+
+def test_a_damaged_face_file_is_one_error(model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "test.csv"
+    path.write_text("pixels\n1 2 3\n")
+    (result,) = Analyzer(model).results([FaceFileSource(path)])
+    assert result.source == str(path)
+    assert result.error is not None
+    assert "test.csv" in result.error
+
+
+def test_wrong_arguments(model: Path, analyzer: Analyzer, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no detector 'har'; did you mean 'haar'"):
+        Analyzer(model, "har")
+    with pytest.raises(MissingError, match="no model"):
+        Analyzer(tmp_path / "nothing")
+    with pytest.raises(BadInputError, match="the picture: text"):
+        analyzer(b"rubbish")
+    for wrong in (np.zeros((4, 4, 3)), np.zeros((4, 4, 4), np.uint8), np.zeros((0, 4), np.uint8)):
+        with pytest.raises(ValueError, match="expected pixels uint8"):
+            analyzer(wrong)

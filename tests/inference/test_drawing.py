@@ -1,0 +1,58 @@
+import numpy as np
+
+from mien.inference import Face
+from mien.inference.drawing import draw_faces
+from mien.labels import COLOURS
+
+
+def face(label: str, box: tuple[float, float, float, float], confidence: float = 0.8) -> Face:
+    probabilities = {label: confidence, "other": 1 - confidence}
+    return Face(box, 1.0, None, label, confidence, False, probabilities)
+
+
+def test_the_box_is_drawn_in_the_expressions_colour_and_the_source_is_left_alone() -> None:
+    picture = np.full((500, 600, 3), 30, np.uint8)
+    drawn = draw_faces(picture, [face("happy", (100, 150, 300, 400))])
+    assert drawn.shape == picture.shape
+    assert drawn.dtype == np.uint8
+    assert np.all(picture == 30)
+    for y, x in [(150, 200), (400, 200), (250, 100), (250, 300)]:
+        assert tuple(drawn[y, x]) == COLOURS["happy"]
+    assert np.all(drawn[200:390, 110:290] == 30)  # the face itself is not covered
+
+
+def test_without_faces_nothing_changes() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (500, 500, 3), np.uint8)
+    assert np.array_equal(draw_faces(picture, []), picture)
+
+
+def test_small_pictures_are_enlarged_and_lines_scale_with_large_ones() -> None:
+    small = draw_faces(np.zeros((24, 48, 3), np.uint8), [face("sad", (10, 2, 30, 22))])
+    assert small.shape == (240, 480, 3)
+    widths = []
+    for side in (500, 3000):
+        box = (side * 0.2, side * 0.2, side * 0.6, side * 0.6)
+        drawn = draw_faces(np.zeros((side, side, 3), np.uint8), [face("sad", box)])
+        line = drawn[round(side * 0.3), : round(side * 0.4)]
+        widths.append(int(np.all(line == COLOURS["sad"], axis=-1).sum()))
+    assert widths[1] >= 4 * widths[0] > 0
+
+
+def test_bars_are_as_long_as_the_probabilities() -> None:
+    lengths = {}
+    for confidence in (0.55, 0.95):
+        drawn = draw_faces(
+            np.zeros((500, 900, 3), np.uint8), [face("happy", (100, 100, 300, 400), confidence)]
+        )
+        panel = np.all(drawn[100:400, 310:] == COLOURS["happy"], axis=-1)
+        lengths[confidence] = int(panel.sum(axis=1).max())
+    assert 0 < lengths[0.55] < lengths[0.95]
+    assert abs(lengths[0.55] / lengths[0.95] - 0.55 / 0.95) < 0.08
+
+
+def test_class_names_in_any_script_and_faces_at_the_edges_are_drawn() -> None:
+    picture = np.zeros((480, 480, 3), np.uint8)
+    for label in ("überrascht", "счастье", "驚き", "x" * 60):
+        drawn = draw_faces(picture, [face(label, (0, 0, 480, 480)), face(label, (470, 0, 480, 9))])
+        assert drawn.shape == picture.shape
+        assert (drawn == 200).any()  # the colour of the user's own labels

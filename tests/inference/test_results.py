@@ -1,0 +1,128 @@
+import csv
+import dataclasses
+import io
+import json
+from typing import Any
+
+import pytest
+
+from mien.inference import Face, PictureResult
+from mien.inference.results import csv_columns
+from mien.inference.sinks import CsvRows, ErrorLines, JsonLines, TextLines, write_results
+from mien.labels import EXPRESSIONS
+
+PROBABILITIES = dict(zip(EXPRESSIONS, (0.1, 0.05, 0.05, 0.5, 0.1, 0.1, 0.1), strict=True))
+
+
+def face(**changes: Any) -> Face:
+    fields: dict[str, Any] = {
+        "box": (10.0, 20.5, 40.126, 60.0),
+        "detection_score": 0.98765,
+        "landmarks": ((1.0, 2.0), (3.0, 4.0), (5.0, 6.0), (7.0, 8.0), (9.0, 10.256)),
+        "expression": "happy",
+        "confidence": 0.5,
+        "uncertain": False,
+        "probabilities": PROBABILITIES,
+    }
+    return Face(**fields | changes)
+
+
+RESULTS = [
+    PictureResult("a, b.jpg", 640, 480, (face(), face(landmarks=None, uncertain=True))),
+    PictureResult("empty.jpg", 3, 2),
+    PictureResult("broken.jpg", error='broken.jpg: "damaged"'),
+]
+
+
+def test_json_is_exactly_this() -> None:
+    stream = io.StringIO()
+    write_results(((result, None) for result in RESULTS), [JsonLines(stream)])
+    lines = stream.getvalue().splitlines()
+    assert json.loads(lines[0]) == {
+        "source": "a, b.jpg",
+        "width": 640,
+        "height": 480,
+        "faces": [
+            {
+                "box": [10.0, 20.5, 40.13, 60.0],
+                "detection_score": 0.9877,
+                "landmarks": [[1, 2], [3, 4], [5, 6], [7, 8], [9, 10.26]],
+                "expression": "happy",
+                "confidence": 0.5,
+                "uncertain": False,
+                "probabilities": PROBABILITIES,
+            },
+            {
+                "box": [10.0, 20.5, 40.13, 60.0],
+                "detection_score": 0.9877,
+                "landmarks": None,
+                "expression": "happy",
+                "confidence": 0.5,
+                "uncertain": True,
+                "probabilities": PROBABILITIES,
+            },
+        ],
+        "error": None,
+    }
+    assert lines[1:] == [
+        '{"source": "empty.jpg", "width": 3, "height": 2, "faces": [], "error": null}',
+        '{"source": "broken.jpg", "width": null, "height": null, "faces": [], '
+        '"error": "broken.jpg: \\"damaged\\""}',
+    ]
+
+
+def test_csv_is_exactly_this() -> None:
+    stream = io.StringIO()
+    tally = write_results(((r, None) for r in RESULTS), [CsvRows(stream, EXPRESSIONS)])
+    assert stream.getvalue() == (
+        "source,face,x1,y1,x2,y2,detection_score,expression,confidence,uncertain,"
+        "p_angry,p_disgust,p_fear,p_happy,p_sad,p_surprise,p_neutral,error\n"
+        '"a, b.jpg",0,10.0,20.5,40.13,60.0,0.9877,happy,0.5,false,0.1,0.05,0.05,0.5,0.1,0.1,0.1,\n'
+        '"a, b.jpg",1,10.0,20.5,40.13,60.0,0.9877,happy,0.5,true,0.1,0.05,0.05,0.5,0.1,0.1,0.1,\n'
+        "empty.jpg,,,,,,,,,,,,,,,,,\n"
+        'broken.jpg,,,,,,,,,,,,,,,,,"broken.jpg: ""damaged"""\n'
+    )
+    rows = list(csv.reader(io.StringIO(stream.getvalue())))
+    assert {len(row) for row in rows} == {len(csv_columns(EXPRESSIONS))}
+    assert (tally.num_pictures, tally.num_faces, len(tally.errors)) == (3, 2, 1)
+
+
+def test_text_is_for_people() -> None:
+    out, err = io.StringIO(), io.StringIO()
+    write_results(((result, None) for result in RESULTS), [TextLines(out), ErrorLines(err)])
+    assert out.getvalue().splitlines() == [
+        "a, b.jpg: happy 50%  at 10,20 to 40,60",
+        "a, b.jpg: happy 50%  at 10,20 to 40,60  uncertain",
+        "empty.jpg: no face found",
+    ]
+    assert err.getvalue() == 'mien: broken.jpg: "damaged"\n'
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"box": (40.0, 20.0, 10.0, 60.0)},
+        {"box": (-1.0, 20.0, 10.0, 60.0)},
+        {"box": (float("nan"), 20.0, 30.0, 60.0)},
+        {"detection_score": 1.5},
+        {"landmarks": ((1.0, 2.0),)},
+        {"probabilities": PROBABILITIES | {"sad": 0.3}},
+        {"expression": "sad", "confidence": 0.1},
+        {"expression": "bored"},
+        {"confidence": 0.6},
+    ],
+)
+def test_a_face_is_checked_on_construction(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="must be|not the most probable"):
+        face(**changes)
+
+
+def test_a_result_has_a_size_or_an_error() -> None:
+    with pytest.raises(ValueError, match="either a size or an error"):
+        PictureResult("a.jpg")
+    with pytest.raises(ValueError, match="either a size or an error"):
+        PictureResult("a.jpg", 3, 4, error="both")
+    with pytest.raises(ValueError, match="either a size or an error"):
+        PictureResult("a.jpg", faces=(face(),), error="faces of nothing")
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        face().confidence = 1.0  # type: ignore[misc]

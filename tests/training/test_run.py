@@ -1,0 +1,211 @@
+"""Training as a user sees it: what a run leaves, what it refuses, what it starts from."""
+
+import json
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from drawn_faces import drawn_set, write_fer_csv
+from mien.classifier import Classifier, softmax
+from mien.data import read
+from mien.errors import BadInputError, MissingError, UsageError
+from mien.evaluation import evaluate
+from mien.model_folder import read_config
+from mien.recipes import load_recipe
+from mien.training import export, free_run_folder, resume, train
+from mien.training.loop import epochs
+from mien.training.run import choose_faces, initial_weights
+from mien.training.run_folder import read_info, read_metrics
+from mien.training.state import start
+
+
+def small(*settings: str, recipe: str = "mien_s"):
+    return load_recipe(
+        recipe,
+        [
+            "train.batch_size=32",
+            "train.sizes=[]",
+            "data.input_size=24",
+            "augment.erase_pixels=4",
+            *settings,
+        ],
+    )
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "faces.csv"
+    images, labels = drawn_set(600, seed=2)
+    write_fer_csv(path, images, labels, ["Training"] * 460 + ["PublicTest"] * 140)
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(data, tmp_path_factory) -> Path:
+    return train(small("train.epochs=3"), data, tmp_path_factory.mktemp("runs") / "run")
+
+
+def test_a_run_leaves_all_that_it_should(run, data):
+    names = {path.name for path in run.iterdir()}
+    assert names == {
+        "recipe.toml", "run.json", "metrics.jsonl", "tensorboard", "checkpoint.pt", "model",
+    }  # fmt: skip
+    assert list((run / "tensorboard").iterdir())
+    records = read_metrics(run)
+    assert [record["epoch"] for record in records] == [0, 1, 2, 3]
+    assert records[0]["train_loss"] is None
+    assert records[3]["train_loss"] < records[1]["train_loss"]
+    info = read_info(run)
+    assert info.data_hash == read(data).content_hash()
+    assert (info.train_faces, info.selection_faces) == (460, 140)
+    assert info.versions["torch"] == version("torch")
+    assert load_recipe(run / "recipe.toml") == small("train.epochs=3")
+    model = {path.name for path in (run / "model").iterdir()}
+    assert model == {"config.json", "model.safetensors", "model.onnx", "README.md"}
+
+
+def test_the_model_folder_gives_the_figures_of_the_last_epoch(run, data):
+    report = evaluate(run, read(data).take_split("PublicTest"))
+    last = read_metrics(run)[-1]
+    assert report.accuracy == pytest.approx(last["accuracy"])
+    config = read_config(run / "model")
+    assert config.training["selection"]["accuracy"] == pytest.approx(report.accuracy)
+    assert config.training["selection"]["log_loss"] == pytest.approx(report.log_loss, abs=1e-4)
+    assert report.log_loss <= last["log_loss"] + 1e-6, "the temperature was fitted"
+
+
+def test_a_trained_net_learns_drawn_faces(run):
+    assert read_metrics(run)[-1]["accuracy"] > 0.5
+
+
+def test_accuracy_in_the_loop_is_that_of_the_logits(data):
+    recipe = small("train.epochs=1")
+    train_faces, selection, *_ = choose_faces(recipe, read(data))
+    state = start(recipe, train_faces, selection)
+    records = list(epochs(state))
+    assert state.last is not None
+    logits = state.last.logits.numpy()
+    assert records[-1].accuracy == np.mean(logits.argmax(1) == selection.labels)
+    expected = -np.log(softmax(logits.astype(float))[range(len(selection)), selection.labels])
+    assert records[-1].log_loss == pytest.approx(expected.mean(), rel=1e-5)
+
+
+def test_an_occupied_output_is_refused(run, data, tmp_path):
+    with pytest.raises(UsageError, match=r"holds a run already.*--resume"):
+        train(small(), data, run)
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UsageError, match="not an empty folder"):
+        train(small(), data, tmp_path)
+
+
+def test_resume_refuses_what_is_no_run_or_other_data(run, data, tmp_path):
+    with pytest.raises(MissingError, match="recipe"):
+        resume(tmp_path)
+    assert resume(run) == run, "a finished run stays as it is"
+    stopped = tmp_path / "stopped"
+    stopped.mkdir()
+    for name in ("recipe.toml", "run.json", "metrics.jsonl", "checkpoint.pt"):
+        (stopped / name).write_bytes((run / name).read_bytes())
+    images, labels = drawn_set(600, seed=3)
+    other = tmp_path / "other.csv"
+    write_fer_csv(other, images, labels, ["Training"] * 460 + ["PublicTest"] * 140)
+    with pytest.raises(BadInputError, match="other data"):
+        resume(stopped, other)
+    (stopped / "checkpoint.pt").write_bytes(b"PK rubbish")
+    with pytest.raises(BadInputError, match="not a readable checkpoint"):
+        resume(stopped)
+
+
+def test_export_writes_either_epoch(run, tmp_path):
+    last = export(run, tmp_path / "last", "last")
+    best = export(run, tmp_path / "best", "best")
+    assert read_config(last).training["epoch"] == 3
+    records = read_metrics(run)[::-1]
+    expected = max(records, key=lambda record: (record["accuracy"], -record["epoch"]))
+    assert read_config(best).training["epoch"] == expected["epoch"]
+    with pytest.raises(UsageError, match="not an empty folder"):
+        export(run, last)
+
+
+def test_early_stopping_stops_and_keeps_the_best(data, tmp_path):
+    recipe = small("train.epochs=20", "train.patience=2", "train.keep=best", "optimizer.lr=1e-9")
+    recipe = recipe.model_copy(
+        update={"schedule": recipe.schedule.model_copy(update={"name": "constant"})}
+    )
+    records = read_metrics(train(recipe, data, tmp_path / "run"))
+    best = max(range(len(records)), key=lambda epoch: records[epoch]["accuracy"])
+    assert len(records) - 1 == best + 2 < 20
+
+
+def test_a_set_without_splits_holds_a_part_out(tmp_path):
+    images, labels = drawn_set(100, seed=4)
+    path = tmp_path / "train.csv"
+    write_fer_csv(path, images, labels, None)
+    faces = read(path)
+    train_faces, selection, _, name = choose_faces(small(), faces)
+    assert (len(train_faces), len(selection)) == (80, 20)
+    assert name == "0.2 of all, seed 42"
+
+
+def test_dropped_expressions_shrink_the_head(data, tmp_path):
+    run = train(small("train.epochs=1", "data.drop=['disgust','fear']"), data, tmp_path / "run")
+    classifier = Classifier(run)
+    assert classifier.labels == ("angry", "happy", "sad", "surprise", "neutral")
+    assert load_file(run / "model" / "model.safetensors")["head.weight"].shape[0] == 5
+
+
+def test_fine_tuning_starts_from_the_model(run, data, tmp_path):
+    tuned = train(
+        small("train.epochs=1", "optimizer.lr=1e-6", recipe="finetune"),
+        data,
+        tmp_path / "tuned",
+        init=run,
+    )
+    before = read_metrics(run)[-1]["accuracy"]
+    assert read_metrics(tuned)[0]["accuracy"] == pytest.approx(before)
+    config = read_config(tuned / "model")
+    assert (config.architecture, config.input_size) == ("mien_s", 24)
+
+
+def test_fine_tuning_on_other_classes_keeps_the_rows_they_share(run):
+    old = load_file(run / "model" / "model.safetensors")["head.weight"]
+    new = initial_weights(run, ("bored", "happy", "angry"))["head.weight"]
+    assert not new[0].any()
+    assert torch.equal(new[1], old[3])
+    assert torch.equal(new[2], old[0])
+
+
+def test_divergence_is_said_and_not_exported(data, tmp_path):
+    with pytest.raises(FloatingPointError, match=r"not finite; lower optimizer\.lr"):
+        train(small("train.epochs=2", "optimizer.lr=1e30"), data, tmp_path / "run")
+    assert not (tmp_path / "run" / "model").exists()
+
+
+def test_too_little_or_unfitting_data(tmp_path):
+    images, labels = drawn_set(4, seed=5)
+    path = tmp_path / "one.csv"
+    write_fer_csv(path, images[:2], labels[:2], ["Training", "PublicTest"])
+    with pytest.raises(BadInputError, match="1 faces to learn from"):
+        train(small(), path, tmp_path / "run")
+    write_fer_csv(path, images, None, None)
+    with pytest.raises(BadInputError, match="no labels"):
+        train(small(), path, tmp_path / "run")
+    write_fer_csv(path, images, labels, ["Training"] * 3 + ["PublicTest"])
+    with pytest.raises(UsageError, match="input_size is 64 but the faces have 48"):
+        train(small("data.input_size=64"), path, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_free_run_folder_never_reuses(tmp_path):
+    assert free_run_folder(tmp_path, "mien_s") == tmp_path / "mien_s-1"
+    (tmp_path / "mien_s-1").mkdir()
+    assert free_run_folder(tmp_path, "mien_s") == tmp_path / "mien_s-2"
+
+
+def test_metrics_hold_only_plain_numbers(run):
+    for line in (run / "metrics.jsonl").read_text().splitlines():
+        assert all(isinstance(value, int | float | None) for value in json.loads(line).values())
