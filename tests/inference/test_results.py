@@ -113,7 +113,7 @@ def test_text_is_for_people() -> None:
     ],
 )
 def test_a_face_is_checked_on_construction(changes: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="must be|not the most probable"):
+    with pytest.raises(ValueError, match=r"must be|not the most probable"):
         face(**changes)
 
 

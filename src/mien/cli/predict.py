@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mien.errors import BadInputError, UsageError
+from mien.errors import BadInputError
 
 _MANY = 10
 
@@ -59,7 +59,7 @@ def predict(
     analyzer = Analyzer(model, detector, tta)
     with ExitStack() as stack:
         if csv is not None:
-            stream = stack.enter_context(_create(csv, source))
+            stream = stack.enter_context(sinks.create_csv(csv, sources))
             outputs.append(sinks.CsvRows(stream, analyzer.labels))
         results = analyzer.results_with_pictures(sources)
         tally = sinks.write_results(_with_progress(results, len(sources)), outputs)
@@ -67,15 +67,6 @@ def predict(
         if tally.num_pictures == 1:
             raise BadInputError(tally.errors[0])
         raise typer.Exit(5)
-
-
-def _create(path: Path, sources: list[str]) -> Any:
-    if any(Path(name).exists() and path.exists() and path.samefile(name) for name in sources):
-        raise UsageError(f"--csv {path}: would be written over what is read")
-    try:
-        return path.open("w", encoding="utf-8", newline="")
-    except OSError as error:
-        raise BadInputError(f"--csv {path}: cannot be written: {error.strerror}") from error
 
 
 def _with_progress(results: Iterator[Any], total: int) -> Iterator[Any]:

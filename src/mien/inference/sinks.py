@@ -12,7 +12,7 @@ import numpy as np
 from mien.errors import BadInputError, UsageError
 from mien.inference.drawing import draw_faces
 from mien.inference.results import PictureResult, csv_columns
-from mien.inference.sources import FaceFileSource, Source
+from mien.inference.sources import FaceFileSource, Source, source_files
 
 _WRITABLE = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"))
 
@@ -124,6 +124,21 @@ class AnnotatedPictures:
             ) from error
 
 
+def create_csv(path: Path, sources: Sequence[Source]) -> TextIO:
+    """Returns the new file `path`, open for `CsvRows`.
+
+    Raises:
+        UsageError: It is one of the sources.
+        BadInputError: It cannot be written.
+    """
+    if path.resolve() in source_files(sources):
+        raise UsageError(f"{path} would be written over; choose another file")
+    try:
+        return path.open("w", encoding="utf-8", newline="")
+    except OSError as error:
+        raise BadInputError(f"{path}: cannot be written: {error.strerror}") from error
+
+
 @dataclass
 class Tally:
     """What a run came to.
@@ -170,9 +185,8 @@ def _plan_targets(folder: Path, sources: Sequence[Source]) -> dict[str, Path]:
             target, number = folder / name.with_stem(f"{name.stem}-{number}"), number + 1
         taken.add(str(target).casefold())
         targets[source.name] = target
-    written = {target.resolve(): target for target in targets.values()}
-    for name in targets:
-        target = written.get(Path(name).resolve())
-        if target:
-            raise UsageError(f"{target}: would be written over the picture; choose another folder")
+    read = source_files(sources)
+    for target in targets.values():
+        if target.resolve() in read:
+            raise UsageError(f"{target} would be written over; choose another folder")
     return targets

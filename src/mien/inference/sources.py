@@ -55,6 +55,12 @@ def find_sources(arguments: Iterable[str | Path]) -> list[Source]:
     return [source for argument in arguments for source in _expand(str(argument))]
 
 
+def source_files(sources: Iterable[Source]) -> set[Path]:
+    """Returns the files behind the sources, as absolute paths without links."""
+    contents = (s.path if isinstance(s, FaceFileSource) else s.content for s in sources)
+    return {content.resolve() for content in contents if isinstance(content, Path)}
+
+
 def _expand(argument: str) -> list[Source]:
     if argument == "-":
         return [PictureSource("-", sys.stdin.buffer.read(), Path("stdin"))]

@@ -1,0 +1,111 @@
+"""The command line as a whole: exit codes, the written reference, what start-up costs."""
+
+import json
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from drawn_faces import drawn_set, write_fer_csv
+from typer.testing import CliRunner
+
+from mien.cli import app
+
+ROOT = Path(__file__).parents[2]
+
+
+def mien(*arguments: object):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_the_reference_is_what_help_says():
+    written = runpy.run_path(str(ROOT / "scripts" / "cli_docs.py"))["cli_docs"]()
+    assert (ROOT / "docs" / "cli.md").read_text() == written, (
+        "renew it: python scripts/cli_docs.py > docs/cli.md"
+    )
+
+
+@pytest.mark.parametrize("arguments", [("forecast",), ("train", "--recipy", "x"), ("evaluate",)])
+def test_unknown_words_exit_2(arguments):
+    assert mien(*arguments).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("train",), 2, "--data is missing"),
+        (("train", "--resume", "here", "--init", "default"), 2, "goes with --data alone"),
+        (("train", "--recipe", "mein_s", "--data", "x.csv"), 2, "did you mean 'mien_s'"),
+        (("train", "--resume", "gone"), 4, "gone"),
+        (("train", "--data", "gone.csv"), 4, "gone.csv"),
+        (("export", "gone", "--output", "x"), 4, "gone"),
+        (("evaluate", "gone", "--data", "gone.csv"), 4, "gone"),
+        (("models", "emocn"), 2, "did you mean 'emocnn'"),
+        (("recipes", "mien_x"), 2, "did you mean 'mien_s'"),
+        (("recipes", "mien_s", "--set", "train.epoch=3"), 2, "did you mean 'epochs'"),
+    ],
+)
+def test_an_error_is_one_line_and_a_code(arguments, code, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = mien(*arguments)
+    assert result.exit_code == code, result.output
+    assert words in result.stderr
+    assert result.stderr.startswith("mien: ")
+    assert result.stderr.count("\n") == 1
+    assert result.stdout == ""
+
+
+def test_models_and_recipes_are_listed():
+    listed = json.loads(mien("models", "--json").stdout)
+    by_name = {each["name"]: each for each in listed}
+    assert by_name["logistic"]["parameters"] == 16_135
+    assert by_name["emocnn"]["input"] == "3x48x48"
+    assert "report E" in mien("models").stdout
+    assert "374791" in mien("models", "emocnn").stdout.replace(",", "")
+    assert "resnet9_elu" in mien("recipes").stdout
+    assert "batch_size = 400" in mien("recipes", "logistic").stdout
+    assert json.loads(mien("recipes", "logistic", "--json").stdout)["train"]["epochs"] == 25
+
+
+def test_train_evaluate_export_predict(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    images, labels = drawn_set(200, seed=6)
+    write_fer_csv(Path("faces.csv"), images, labels, ["Training"] * 150 + ["PublicTest"] * 50)
+    write_fer_csv(Path("test.csv"), images[:3], None, None)
+    trained = mien("train", "--recipe", "logistic", "--data", "faces.csv", "--set", "train.epochs=2")
+    assert trained.exit_code == 0, trained.output
+    run = Path(trained.stdout.strip())
+    assert run == Path("runs/logistic-1")
+    assert "epoch 2/2" in trained.stderr
+    again = mien("train", "--data", "faces.csv", "--output", run)
+    assert again.exit_code == 2
+    assert f"mien train --resume {run}" in again.stderr
+    report = mien("evaluate", run, "--data", "faces.csv", "--split", "PublicTest", "--json")
+    assert json.loads(report.stdout)["num_faces"] == 50
+    assert "selected" in report.stderr
+    exported = mien("export", run, "--output", "model", "--keep", "best")
+    assert exported.stdout.strip() == "model"
+    read = mien("predict", "test.csv", "--model", "model", "--json")
+    rows = [json.loads(line) for line in read.stdout.splitlines()]
+    assert len(rows) == 3
+    assert all(len(row["faces"]) == 1 for row in rows)
+
+
+def test_importing_mien_is_light():
+    code = (
+        "import sys, mien; mien.MienError; "
+        "heavy = {'torch', 'cv2', 'onnxruntime', 'PIL', 'numpy', 'av'} & set(sys.modules); "
+        "print(sorted(heavy))"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert printed.stdout.strip() == "[]", printed.stderr
+
+
+def test_inference_and_evaluation_need_no_torch():
+    code = (
+        "import sys, mien.inference, mien.inference.analyzer, mien.evaluation, mien.data, "
+        "mien.recipes; print('torch' in sys.modules)"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert printed.stdout.strip() == "False", printed.stderr

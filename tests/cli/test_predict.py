@@ -1,0 +1,188 @@
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage.data import astronaut
+from typer.testing import CliRunner
+
+from mien.cli import app
+from tiny_model import write_tiny_model
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture
+def album(tmp_path: Path) -> Path:
+    """Two pictures of the same name, one without a face, one broken."""
+    album = tmp_path / "album"
+    for name, pixels in {
+        "a.png": astronaut(),
+        "more/a.png": astronaut()[:, ::-1],
+        "sky.jpg": np.full((60, 80, 3), 200, np.uint8),
+    }.items():
+        (album / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(album / name)
+    (album / "broken.jpg").write_bytes((album / "sky.jpg").read_bytes()[:100])
+    return album
+
+
+class Outcome:
+    def __init__(self, model: Path, *arguments: str | Path, stdin: bytes | None = None) -> None:
+        line = ["predict", *map(str, arguments), "--model", str(model)]
+        result = CliRunner().invoke(app, line, input=stdin)
+        self.code, self.out, self.err = result.exit_code, result.stdout, result.stderr
+
+
+def test_a_line_per_face(model: Path, album: Path) -> None:
+    result = Outcome(model, album / "a.png")
+    assert result.code == 0
+    assert result.out.startswith(f"{album}/a.png: ")
+    assert "at 178,57 to 273,177" in result.out
+    assert result.err == ""
+
+
+def test_json_lines_of_a_folder_with_a_broken_picture(model: Path, album: Path) -> None:
+    result = Outcome(model, album, "--json")
+    assert result.code == 5
+    rows = {Path(row["source"]): row for row in map(json.loads, result.out.splitlines())}
+    assert [len(row["faces"]) for row in rows.values()] == [1, 0, 0, 1]
+    face = rows[album / "a.png"]["faces"][0]
+    assert sum(face["probabilities"].values()) == pytest.approx(1, abs=1e-6)
+    assert len(face["probabilities"]) == 7
+    assert len(face["landmarks"]) == 5
+    assert "cut short" in rows[album / "broken.jpg"]["error"]
+    assert rows[album / "sky.jpg"] == {
+        "source": str(album / "sky.jpg"),
+        "width": 80,
+        "height": 60,
+        "faces": [],
+        "error": None,
+    }
+    assert result.err.count("\n") == 1
+    assert "broken.jpg" in result.err
+
+
+def test_a_single_broken_picture_exits_3(model: Path, album: Path) -> None:
+    result = Outcome(model, album / "broken.jpg")
+    assert result.code == 3
+    assert result.err.startswith(f"mien: {album}/broken.jpg: ")
+    assert "Traceback" not in result.err
+    assert Outcome(model, album / "broken.jpg", "--json").out.count('"error": "') == 1
+
+
+def test_csv(model: Path, album: Path, tmp_path: Path) -> None:
+    result = Outcome(model, album, "--csv", tmp_path / "faces.csv")
+    assert result.code == 5
+    with (tmp_path / "faces.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [(Path(row["source"]).name, row["face"], bool(row["error"])) for row in rows] == [
+        ("a.png", "0", False),
+        ("broken.jpg", "", True),
+        ("sky.jpg", "", False),
+        ("a.png", "0", False),
+    ]
+    assert rows[0]["uncertain"] in ("true", "false")
+    assert float(rows[0][f"p_{rows[0]['expression']}"]) == float(rows[0]["confidence"])
+
+
+def test_annotated_pictures_never_share_a_name(model: Path, album: Path, tmp_path: Path) -> None:
+    output = tmp_path / "drawn" / "here"
+    both = (album / "a.png", album / "more" / "a.png")
+    assert Outcome(model, *both, "--output", output).code == 0
+    assert sorted(p.name for p in output.iterdir()) == ["a-2.png", "a.png"]
+    first, second = (np.asarray(Image.open(output / n)) for n in ("a.png", "a-2.png"))
+    assert first.shape == (512, 512, 3)
+    assert not np.array_equal(first, astronaut())
+    assert np.array_equal(first[400:], astronaut()[400:])
+    assert np.array_equal(second[400:], astronaut()[400:, ::-1])
+
+
+def test_annotated_pictures_of_a_folder_keep_their_places(
+    model: Path, album: Path, tmp_path: Path
+) -> None:
+    assert Outcome(model, album, "--output", tmp_path / "drawn").code == 5
+    drawn = sorted(p.relative_to(tmp_path / "drawn") for p in (tmp_path / "drawn").rglob("*.*"))
+    assert drawn == [Path("a.png"), Path("more/a.png"), Path("sky.jpg")]
+
+
+def test_sources_are_never_written_over(model: Path, album: Path, tmp_path: Path) -> None:
+    before = {p: p.read_bytes() for p in album.rglob("*.*")}
+    for arguments in (
+        (album, "--output", album),
+        (album / "a.png", "--output", album),
+        (album / "a.png", "--csv", album / "a.png"),
+        (album, "--csv", album / "more" / "a.png"),
+    ):
+        result = Outcome(model, *arguments)
+        assert result.code == 2, arguments
+        assert "written over" in result.err
+    assert {p: p.read_bytes() for p in album.rglob("*.*")} == before
+
+
+def test_stdin(model: Path, album: Path) -> None:
+    content = (album / "a.png").read_bytes()
+    result = Outcome(model, "-", "--json", stdin=content)
+    assert json.loads(result.out)["source"] == "-"
+    assert len(json.loads(result.out)["faces"]) == 1
+    empty = Outcome(model, "-", stdin=b"")
+    assert (empty.code, empty.err) == (3, "mien: -: the file is empty\n")
+
+
+def test_a_csv_of_faces_without_labels(model: Path, tmp_path: Path) -> None:
+    faces = np.random.default_rng(0).integers(0, 256, (3, 48 * 48))
+    path = tmp_path / "test.csv"
+    path.write_text("pixels\n" + "".join(" ".join(map(str, face)) + "\n" for face in faces))
+    result = Outcome(model, path, "--json", "--detector", "haar")
+    assert result.code == 0
+    rows = [json.loads(line) for line in result.out.splitlines()]
+    assert [row["source"] for row in rows] == [f"{path}:{index}" for index in range(3)]
+    assert all(row["faces"][0]["box"] == [0, 0, 48, 48] for row in rows)
+    drawn = Outcome(model, path, "--output", tmp_path / "drawn")
+    assert drawn.code == 2
+    assert "face images are not drawn on" in drawn.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["https://example.org/a.jpg"], 2, "URLs are not fetched"),
+        (["nowhere.jpg"], 4, "no such file or folder"),
+        (["nowhere/*.jpg"], 4, "no file matches"),
+        (["{album}/a.png", "--detector", "dlib"], 2, "no detector 'dlib'"),
+        (["{album}/a.png", "--csv", "{album}/no/such/folder.csv"], 3, "cannot be written"),
+        (["{album}/a.png", "--output", "{album}/sky.jpg"], 3, "cannot be written"),
+    ],
+)
+def test_wrong_arguments_end_in_one_line(
+    model: Path, album: Path, arguments: list[str], code: int, words: str
+) -> None:
+    result = Outcome(model, *(argument.format(album=album) for argument in arguments))
+    assert result.code == code
+    assert words in result.err
+    assert result.err.count("\n") == 1
+
+
+def test_a_folder_without_pictures(model: Path, tmp_path: Path) -> None:
+    result = Outcome(model, tmp_path)
+    assert result.code == 3
+    assert "no picture in this folder" in result.err
+
+
+def test_a_closed_pipe_ends_quietly(model: Path, album: Path) -> None:
+    line = [sys.executable, "-c", "from mien.cli import main; main()", "predict", str(album)]
+    line += ["--model", str(model), "--json"]
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    result = subprocess.run(line, stdout=write_end, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(write_end)
+    assert "Traceback" not in result.stderr
+    assert "Exception" not in result.stderr
