@@ -10,19 +10,22 @@ import argparse
 import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from mien.classifier import Classifier
-from mien.data import read
+from mien.data import FaceSet, read
+from mien.inference import retinaface
 from mien.inference.crop import cut
 from mien.inference.detection import Detection, Detector
 from mien.inference.detectors import create_detector
 from mien.model_folder import CropGeometry
-from mien.pictures import resize
+from mien.pictures import read_picture, resize
 
 ENLARGEMENT, MARGIN = 4, 0.25  # of the fit: times, and frame sides on every side
 GREY = 120
+ASTRONAUT = Path(__file__).parents[1] / "examples" / "astronaut.jpg"
 
 
 @dataclass(frozen=True)
@@ -67,12 +70,12 @@ def row(name: str, values: np.ndarray) -> str:
 
 
 def print_rates(faces: np.ndarray) -> None:
-    """Prints how many faces are found at each enlargement and margin."""
+    """Prints how many faces are found at each enlargement and margin, the detector's own off."""
     detector = create_detector("retinaface")
     margins = (0.0, 0.25, 0.5)
     print("\n| enlarged | " + " | ".join(f"margin {margin}" for margin in margins) + " |")
     print("|---" * (len(margins) + 1) + "|")
-    for enlargement in (2, 3, 4, 6):
+    for enlargement in (1, 2, 3, 4, 6):
         cells = []
         for margin in margins:
             pictures = [compose(face, enlargement, margin) for face in faces]
@@ -80,6 +83,23 @@ def print_rates(faces: np.ndarray) -> None:
             side = np.median([max(measure(*pair)[:2]) for pair in found])
             cells.append(f"{len(found) / len(faces):.1%}, side {side:.3f}")
         print(f"| {enlargement}x | " + " | ".join(cells) + " |")
+
+
+def print_smallest(seed: int) -> None:
+    """Prints how often the astronaut's face is found by the height of its box."""
+    picture, detector = read_picture(ASTRONAUT), create_detector("retinaface")
+    (face,) = detector.detect(picture)
+    full_height = face.box[3] - face.box[1]
+    random = np.random.default_rng(seed)
+    print("\n| box height, pixels | found |\n|---|---|")
+    for height in (12, 14, 16, 18, 20, 22, 24, 30):
+        found = 0
+        for place in range(40):
+            side = round(len(picture) * height / full_height * random.uniform(0.95, 1.05))
+            small = resize(picture[:, :: 1 - 2 * (place % 2)], side, side)
+            margins = random.integers(0, 32, (2, 2)).tolist()
+            found += bool(detector.detect(np.pad(small, (*margins, (0, 0)), mode="edge")))
+        print(f"| {height} | {found} of 40 |")
 
 
 def print_fit(faces: np.ndarray) -> None:
@@ -117,11 +137,11 @@ def mirror_errors(detector: Detector, found: list[tuple[Framed, Detection]]) -> 
 
 def print_haar(faces: np.ndarray) -> None:
     """Prints how the boxes made of the cascade's squares compare with RetinaFace's."""
-    retinaface, haar = create_detector("retinaface"), create_detector("haar")
+    finder, haar = create_detector("retinaface"), create_detector("haar")
     pairs = []
     for face in faces:
         framed = compose(face)
-        ours, theirs = find(retinaface, framed), find(haar, framed)
+        ours, theirs = find(finder, framed), find(haar, framed)
         if ours and theirs:
             pairs.append((measure(framed, ours), measure(framed, theirs)))
     ours, theirs = np.array(pairs).transpose(1, 0, 2)
@@ -143,10 +163,12 @@ def variants() -> Iterator[tuple[str, CropGeometry]]:
         yield f"down {offset:+}", CropGeometry(scale=1, offset_x=0, offset_y=offset)
 
 
-def print_prices(faces: np.ndarray, labels: np.ndarray, model: str) -> None:
+def print_prices(face_set: FaceSet, model: str) -> None:
     """Prints the accuracy on faces cut wrongly out of a larger picture, and as detected."""
     classifier = Classifier(model)
-    config = classifier.config
+    if classifier.labels != face_set.label_names or face_set.labels is None:
+        raise SystemExit(f"{model} knows {classifier.labels}, not {face_set.label_names}")
+    config, faces, labels = classifier.config, face_set.images, face_set.labels
     pictures = [compose(face) for face in faces]
 
     def accuracy(detections: list[Detection], geometry: CropGeometry, chosen: np.ndarray) -> str:
@@ -164,7 +186,7 @@ def print_prices(faces: np.ndarray, labels: np.ndarray, model: str) -> None:
         Detection((p.start, p.start, p.start + p.side, p.start + p.side), 1.0) for p in pictures
     ]
     plain = classifier.logits(faces).argmax(axis=1) == labels
-    print(f"\n{len(faces)} faces\n\n| crop | accuracy |\n|---|---|")
+    print("\n| crop | accuracy |\n|---|---|")
     print(f"| the face image itself | {plain.mean():.1%} |")
     for name, geometry in variants():
         print(f"| the frame, {name} | {accuracy(frames, geometry, everyone)} |", flush=True)
@@ -183,23 +205,26 @@ def print_prices(faces: np.ndarray, labels: np.ndarray, model: str) -> None:
 
 def main() -> None:
     """Parses the command line and prints the tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--data", required=True, help="fer2013.csv")
     parser.add_argument("--model", help="price wrong crops with this model, on PublicTest")
     parser.add_argument("--num-faces", type=int, default=2000, help="faces drawn at random")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     face_set = read(arguments.data).take_split("PublicTest" if arguments.model else "Training")
-    order = np.random.default_rng(arguments.seed).permutation(len(face_set.images))
-    chosen = order[: arguments.num_faces]
-    faces = face_set.images[chosen]
-    print(f"machine: {platform.machine()}, {platform.python_version()}; seed {arguments.seed}")
+    order = np.random.default_rng(arguments.seed).permutation(len(face_set))
+    face_set = face_set.take(order[: arguments.num_faces])
+    print(f"machine: {platform.machine()}, Python {platform.python_version()}", end="; ")
+    print(f"{len(face_set)} faces, seed {arguments.seed}")
     if arguments.model:
-        print_prices(faces, face_set.labels[chosen], arguments.model)
+        print_prices(face_set, arguments.model)
         return
-    print_rates(faces[:400])
-    print_fit(faces)
-    print_haar(faces[:600])
+    enlarged_to, retinaface.SHORTEST_LONGEST_SIDE = retinaface.SHORTEST_LONGEST_SIDE, 1
+    print_rates(face_set.images[:400])
+    print_smallest(arguments.seed)
+    retinaface.SHORTEST_LONGEST_SIDE = enlarged_to
+    print_fit(face_set.images)
+    print_haar(face_set.images[:600])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Tiny networks that keep the contract of the model folder, for tests (no training, no torch)."""
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -13,7 +14,7 @@ def write_tiny_model(
     labels: tuple[str, ...] = EXPRESSIONS,
     face_size: int = 48,
     input_size: int = 44,
-    channels: int = 1,
+    channels: Literal[1, 3] = 1,
     crop: CropGeometry | None = None,
     seed: int = 0,
 ) -> Path:

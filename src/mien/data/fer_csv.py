@@ -30,7 +30,7 @@ from mien.pictures import resize
 USAGES = ("Training", "PublicTest", "PrivateTest")
 MIN_SIDE = 8
 
-_BLOCK = 1 << 19  # bytes decoded at a time; no line may be longer
+_BLOCK = 1 << 20  # bytes decoded at a time; no line may be longer
 _START = 8  # the text of a block begins here: the decoder looks three bytes back
 _BLANK = b' \t\r"'
 _DAMAGE = (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mien.classifier import Classifier, softmax
+from mien.data import read
 from mien.errors import MienError
 from mien.inference.crop import cut
 from mien.inference.detection import Detection, Detector, WholePicture
@@ -182,8 +183,6 @@ def _as_rgb(picture: Picture, name: str | None = None) -> np.ndarray:
 
 def _read_face_file(path: Path) -> Iterator[_Seen]:
     """Yields each face image of a labelled or unlabelled set, called `path:row`."""
-    from mien.data import read
-
     try:
         face_set = read(path)
     except MienError as error:
