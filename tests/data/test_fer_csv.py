@@ -5,10 +5,10 @@ import lzma
 
 import numpy as np
 import pytest
-from drawn_faces import drawn_set, write_fer_csv
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from drawn_faces import drawn_set, write_fer_csv
 from mien.data import read
 from mien.errors import BadInputError, MissingError
 from mien.labels import EXPRESSIONS
@@ -21,11 +21,11 @@ def faces():
     return drawn_set(9, seed=1)
 
 
-def pixels(count=2304, value="7"):
-    return " ".join([value] * count)
+def pixels(count):
+    return " ".join(["7"] * count)
 
 
-def row(label="3", pixels=pixels(), usage="Training"):
+def row(label="3", pixels=" ".join(["7"] * 2304), usage="Training"):
     return f"{label},{pixels},{usage}\n"
 
 
@@ -153,7 +153,7 @@ def test_a_value_that_is_no_pixel(tmp_path, word, place):
         (row(label=""), "unknown label ''"),
         (row(label="happy"), "unknown label 'happy'"),
         (row(usage="Testing"), "unknown usage 'Testing', expected one of Training, PublicTest"),
-        ("3," + pixels() + "\n", "2 fields, expected 3"),
+        ("3," + pixels(2304) + "\n", "2 fields, expected 3"),
         (row(pixels=pixels(1152) + "," + pixels(1152)), "4 fields, expected 3"),
         (row(pixels=pixels(1152) + "\n" + pixels(1152)), "2 fields, expected 3"),
         ("\x00\x01\x02\x03\n", "1 fields, expected 3"),
@@ -252,7 +252,7 @@ def test_skip_bad_keeps_the_others_and_reports(tmp_path):
     assert [problem.split(": ")[0] for problem in got.problems] == [
         f"{path}:{line}" for line in (3, 4, 5, 7)
     ]
-    with pytest.raises(BadInputError, match="all of them are bad, the first: .*:2: unknown label"):
+    with pytest.raises(BadInputError, match=r"all of them are bad, the first: .*:2: unknown label"):
         read(write(tmp_path, HEADER + row(label="9"), "bad.csv"), skip_bad=True)
 
 

@@ -268,7 +268,7 @@ def _fill(stream: BufferedIOBase, space: memoryview) -> tuple[int, str]:
 def _expected_pixels(text: bytearray, table: _Table) -> int:
     """Returns what most of the first rows have, or the nearest square number to that."""
     column = table.columns.index("pixels")
-    rows = (line.split(b",") for line in islice(text.split(b"\n"), 100))
+    rows = (line.split(b",") for line in islice(text.split(b"\n"), 100) if line.strip())
     counts = Counter(len(row[column].split()) for row in rows if len(row) > column)
     ((count, _),) = counts.most_common(1) or [(48 * 48, 1)]
     return max(MIN_SIDE, round(sqrt(count))) ** 2

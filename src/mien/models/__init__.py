@@ -1,6 +1,14 @@
 """Network architectures: name → `torch.nn.Module`, and the `FaceClassifier` around each."""
 
-from mien.models import emocnn, linear, mien, resnet9  # noqa: F401  (each registers its family)
+from mien.models import (  # noqa: F401  (each registers its family)
+    compact,
+    emocnn,
+    linear,
+    mien,
+    plain,
+    resnet9,
+    vgg,
+)
 from mien.models.count import count_macs, count_parameters
 from mien.models.face_classifier import FaceClassifier
 from mien.models.registry import (

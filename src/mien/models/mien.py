@@ -91,6 +91,6 @@ class MienNet(nn.Module):
 
 @register(FAMILY, input_size=44)
 def mien_s(num_classes: int, in_channels: int, input_size: int, dropout: float = 0.1) -> nn.Module:
-    """Small: stem 32, blocks 48·1 96·2 192·2; 1.5 M parameters, 98 MMAC at 44 px."""
+    """Small: stem 32, blocks 48·1 96·2 192·2; 1.5 M parameters, 96 MMAC at 44 px."""
     del input_size  # it takes any
     return MienNet(num_classes, in_channels, 32, ((48, 1), (96, 2), (192, 2)), dropout)
