@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from drawn_faces import drawn_set, write_fer_csv
 from typer.testing import CliRunner
 
+from drawn_faces import drawn_set, write_fer_csv
 from mien.cli import app
 
 ROOT = Path(__file__).parents[2]
@@ -73,7 +73,9 @@ def test_train_evaluate_export_predict(tmp_path, monkeypatch):
     images, labels = drawn_set(200, seed=6)
     write_fer_csv(Path("faces.csv"), images, labels, ["Training"] * 150 + ["PublicTest"] * 50)
     write_fer_csv(Path("test.csv"), images[:3], None, None)
-    trained = mien("train", "--recipe", "logistic", "--data", "faces.csv", "--set", "train.epochs=2")
+    trained = mien(
+        "train", "--recipe", "logistic", "--data", "faces.csv", "--set", "train.epochs=2"
+    )
     assert trained.exit_code == 0, trained.output
     run = Path(trained.stdout.strip())
     assert run == Path("runs/logistic-1")

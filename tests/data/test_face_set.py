@@ -1,5 +1,7 @@
 """FaceSet: splits, ratios, dropped classes, counts, hashes, and what it refuses to be."""
 
+import hashlib
+import struct
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +14,7 @@ from mien.errors import UsageError
 from mien.labels import EXPRESSIONS
 
 
-def face_set(labels, names=EXPRESSIONS, splits=None, soft=None, **others):
+def face_set(labels, names=EXPRESSIONS, splits=None, soft=None, others=None):
     n = len(labels)
     values = {
         "images": np.arange(n, dtype=np.uint8)[:, None, None] * np.ones((1, 8, 8), np.uint8),
@@ -23,7 +25,7 @@ def face_set(labels, names=EXPRESSIONS, splits=None, soft=None, **others):
         "splits": None if splits is None else np.array(splits, dtype=str),
         "soft_labels": None if soft is None else np.array(soft, np.float32),
     }
-    return FaceSet(**{**values, **others})
+    return FaceSet(**{**values, **(others or {})})
 
 
 @pytest.mark.parametrize(
@@ -62,7 +64,7 @@ def test_unknown_and_ambiguous_splits_name_those_there_are(asked):
 def test_ratio_of_fer2013():
     labels = np.repeat(np.arange(7), [3995, 436, 4097, 7215, 4830, 3171, 4965])
     images = np.zeros((len(labels), 8, 8), np.uint8)
-    faces = face_set(labels, images=images)
+    faces = face_set(labels, others={"images": images})
     for stratified in (True, False):
         rest, held = faces.split_by_ratio(0.2, seed=42, stratified=stratified)
         assert (len(rest), len(held)) == (22_967, 5_742)
@@ -107,7 +109,7 @@ def test_dropping_renumbers_labels_and_renormalises_soft_labels():
 
 def test_dropping_refuses_unknown_names_and_the_last_two():
     faces = face_set([0, 1, 2], names=("awake", "asleep", "yawning"))
-    with pytest.raises(UsageError, match="no class 'yawn' in faces.csv; did you mean 'yawning'"):
+    with pytest.raises(UsageError, match=r"no class 'yawn' in .*; did you mean 'yawning'"):
         faces.drop_expressions(["yawn"])
     with pytest.raises(UsageError, match="fewer than two classes"):
         faces.drop_expressions(["awake", "asleep"])
@@ -125,7 +127,7 @@ def test_counts_by_split():
 def test_taking_keeps_everything_together():
     soft = np.eye(7)[[3, 1, 5]]
     sources = ("c.png", "a.png", "b.png")
-    faces = face_set([3, 1, 5], splits=["x", "y", "x"], soft=soft, sources=sources)
+    faces = face_set([3, 1, 5], splits=["x", "y", "x"], soft=soft, others={"sources": sources})
     for indices in (np.array([2, 0]), np.array([True, False, True])[[2, 1, 0]]):
         got = faces.take(indices)
         order = [2, 0] if indices.dtype != bool else [0, 2]
@@ -158,9 +160,6 @@ def test_hash_depends_on_the_contents_only(tmp_path):
 def test_hash_is_the_same_on_every_platform():
     """The hash written out by hand: SHA-256 of a line of JSON, then little-endian arrays."""
     faces = face_set([1, 0], names=("a", "b"), splits=["x", "y"], soft=[[0.25, 0.75], [1, 0]])
-    import hashlib
-    import struct
-
     text = '{"images": [2, 8, 8], "label_names": ["a", "b"], "splits": ["x", "y"], '
     text += '"labels": true, "soft_labels": true}'
     content = text.encode() + bytes([0] * 64 + [1] * 64)
@@ -190,4 +189,4 @@ def test_hash_is_the_same_on_every_platform():
 )
 def test_arrays_that_do_not_fit_together_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong)) + "|label"):
-        face_set([0, 1], **wrong)
+        face_set([0, 1], others=wrong)

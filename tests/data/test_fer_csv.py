@@ -25,7 +25,10 @@ def pixels(count):
     return " ".join(["7"] * count)
 
 
-def row(label="3", pixels=" ".join(["7"] * 2304), usage="Training"):
+SEVENS = " ".join(["7"] * 2304)
+
+
+def row(label="3", pixels=SEVENS, usage="Training"):
     return f"{label},{pixels},{usage}\n"
 
 

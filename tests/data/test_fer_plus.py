@@ -85,7 +85,7 @@ def test_files_that_are_no_votes(tmp_path, faces):
     (tmp_path / "votes.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(BadInputError, match="binary data"):
         read(faces, votes=tmp_path / "votes.csv")
-    with pytest.raises(MissingError, match="nothing.csv: no such file"):
+    with pytest.raises(MissingError, match=r"nothing\.csv: no such file"):
         read(faces, votes=tmp_path / "nothing.csv")
 
 

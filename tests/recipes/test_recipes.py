@@ -13,17 +13,64 @@ def test_a_shipped_recipe_survives_being_printed_and_read_again(name):
     assert parse_recipe(tomllib.loads(recipe.to_toml()), name) == recipe
 
 
-def test_report_settings():
-    a = load_recipe("logistic")
-    assert (a.model.name, a.train.epochs, a.train.batch_size) == ("logistic", 25, 400)
-    a = load_recipe("feedforward")
-    assert (a.train.epochs, a.augment.flip, a.augment.pad_crop) == (25, "random", 4)
+def test_report_a():
+    for name in ("logistic", "feedforward", "plain_cnn", "small_resnet"):
+        recipe = load_recipe(name)
+        assert recipe.model.name == name
+        assert (recipe.train.epochs, recipe.train.batch_size) == (25, 400)
+    assert load_recipe("logistic").augment == Recipe().augment
+    augment = load_recipe("feedforward").augment
+    assert (augment.flip, augment.pad_crop) == ("random", 4)
+
+
+def test_report_b():
+    b = load_recipe("resnet9")
+    assert (b.augment.flip, b.augment.pad_crop) == ("random", 4)
+    assert (b.data.mean, b.data.std, b.data.input_size) == ((0.5,), (0.5,), 48)
+    assert (b.schedule.name, b.optimizer.lr) == ("one_cycle", 1e-3)
+    assert (b.train.epochs, b.train.batch_size, b.train.clip_value) == (30, 128, 0.1)
+
+
+def test_report_c():
     c = load_recipe("resnet9_elu")
+    assert c.model.name == "resnet9_elu"
     assert (c.augment.flip, c.augment.rotate_degrees) == ("random", 40)
-    e = load_recipe("emocnn")
-    assert (e.optimizer.name, e.optimizer.lr, e.train.batch_size) == ("adam", 1e-3, 1024)
+    assert c.data.channels == 1
+
+
+def test_report_d():
+    d = load_recipe("compact_cnn")
+    assert (d.data.selection_fraction, d.data.stratified, d.data.split_seed) == (0.2, True, 42)
+    assert d.data.selection_split == "", "it splits the training rows, nothing else"
+    assert d.data.grow == ("disgust",)
+    assert (d.data.mean, d.data.std, d.augment.flip) == ((0.5,), (0.5,), "random")
+    assert (d.optimizer.name, d.optimizer.lr) == ("adam", 2e-4)
+    assert (d.train.epochs, d.train.batch_size) == (30, 32)
+    assert d.train.label_smoothing == 0
+
+
+@pytest.mark.parametrize("name", ["emocnn", *(f"emo{number}cnn" for number in range(2, 7))])
+def test_report_e(name):
+    e = load_recipe(name)
+    assert e.model.name == name
+    assert (e.optimizer.name, e.optimizer.lr) == ("adam", 1e-3)
     assert (e.schedule.name, e.schedule.step_epochs, e.schedule.step_factor) == ("step", 15, 0.1)
-    assert e.train.epochs == 45
+    assert (e.train.epochs, e.train.batch_size) == (45, 1024)
+    assert (e.augment.brightness, e.augment.contrast, e.augment.saturation) == (0.2, 0.2, 0.2)
+    assert (e.data.mean, e.data.std) == ((0.5,), (0.5,))
+
+
+def test_report_e_ablations_change_one_thing_each():
+    best = load_recipe("emo5cnn")
+    plain = load_recipe("emo5cnn_plain")
+    assert plain.augment == Recipe().augment
+    same = {"augment": best.augment, "description": best.description}
+    assert plain.model_copy(update=same) == best
+    fixed = load_recipe("emo5cnn_fixed")
+    assert (fixed.schedule.name, fixed.optimizer.lr) == ("constant", 1e-4)
+    same = {name: getattr(best, name) for name in ("schedule", "optimizer", "description")}
+    assert fixed.model_copy(update=same) == best
+    assert load_recipe("emo5cnn_max").model.options == {"pool": "max"}
 
 
 def test_settings_change_one_knob_and_nothing_else():

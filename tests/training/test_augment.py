@@ -164,3 +164,48 @@ def test_colour_faces_are_moved_alike_in_all_channels(channels):
     views = views_of(faces, rotate_degrees=20, erase_pixels=9, contrast=0.3)
     assert views.shape == (3, channels, 48, 48)
     torch.testing.assert_close(views, views[:, :1].expand_as(views))
+
+
+def test_five_crops_are_the_centre_and_the_corners():
+    faces = noise(300)
+    views = views_of(faces, input_size=44, size=44, crops="five")
+    crops = [(2, 2), (0, 0), (0, 4), (4, 0), (4, 4)]
+    seen = set()
+    for face, view in zip(faces / 255, views, strict=True):
+        matching = [
+            place
+            for place in crops
+            if torch.allclose(
+                view, face[:, place[0] : place[0] + 44, place[1] : place[1] + 44], atol=1e-4
+            )
+        ]
+        assert len(matching) == 1
+        seen.add(matching[0])
+    assert seen == set(crops)
+
+
+def test_ten_vertical_crops_are_upside_down_half_the_time():
+    faces = noise(200)
+    views = views_of(faces, crops="ten_vertical")  # 48 of 48: only the flip is left
+    turned = [
+        torch.allclose(view, face.flip(-2), atol=1e-4)
+        for face, view in zip(faces / 255, views, strict=True)
+    ]
+    same = [
+        torch.allclose(view, face, atol=1e-4) for face, view in zip(faces / 255, views, strict=True)
+    ]
+    assert all(one != other for one, other in zip(turned, same, strict=True))
+    assert 70 < sum(turned) < 130
+
+
+def test_saturation_moves_colours_to_grey_and_away_but_keeps_grey():
+    red = torch.zeros(200, 3, 48, 48, dtype=torch.uint8)
+    red[:, 0], red[:, 1:] = 150, 100
+    views = views_of(red, saturation=0.2) * 255
+    spread = views[:, 0, 0, 0] - views[:, 1, 0, 0]
+    assert spread.min() == pytest.approx(40, abs=1)
+    assert spread.max() == pytest.approx(60, abs=1)
+    luma = views[:, 0] * 0.299 + views[:, 1] * 0.587 + views[:, 2] * 0.114
+    torch.testing.assert_close(luma, torch.full_like(luma, 114.95), atol=0.1, rtol=0)
+    grey = noise(3)
+    assert torch.equal(views_of(grey, saturation=0.2), grey / 255)

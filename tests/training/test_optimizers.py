@@ -5,7 +5,7 @@ import torch
 
 from mien.recipes.recipe import Optimizer, Schedule
 from mien.training.averaging import Average
-from mien.training.optimizers import build_optimizer, learning_rate
+from mien.training.optimizers import OPTIMIZERS, build_optimizer, learning_rate, num_plateaus
 
 
 @pytest.mark.parametrize("anneal", ["cosine", "linear"])
@@ -89,3 +89,49 @@ def test_average_follows_weights_and_statistics_but_copies_counters():
         average.update(net)
     assert average.net.weight.item() == pytest.approx(3.0)
     assert average.num_updates == 51
+
+
+def test_the_seven_optimisers_of_report_d_and_adamw():
+    assert OPTIMIZERS.keys() == {
+        "adam", "adamax", "adagrad", "sgd", "asgd", "rmsprop", "rprop", "adamw",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(OPTIMIZERS))
+def test_every_optimiser_goes_downhill(name):
+    torch.manual_seed(0)
+    net = torch.nn.Linear(4, 1)
+    images = torch.randn(64, 4)
+    targets = images @ torch.tensor([[1.0], [-2.0], [0.5], [3.0]])
+    optimizer = build_optimizer(net, Optimizer(name=name, lr=0.02))
+    assert type(optimizer).__name__.lower() == name
+
+    def loss():
+        return (net(images) - targets).square().mean()
+
+    before = loss().item()
+    for _ in range(60):
+        optimizer.zero_grad()
+        loss().backward()
+        optimizer.step()
+    assert loss().item() < 0.9 * before
+
+
+def test_plateaus_are_counted_as_torch_counts_them():
+    losses = [3, 2, 2.5, 2.4, 2.3, 1.9, 2, 2, 2, 2, 2, 2, 1.8, 1.9]
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([parameter], lr=1.0)
+    theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimizer, factor=0.1, patience=2, threshold=0.0
+    )
+    for number, loss in enumerate(losses, 1):
+        theirs.step(loss)
+        ours = 0.1 ** num_plateaus(losses[:number], 3)  # torch cuts after patience + 1
+        assert ours == pytest.approx(optimizer.param_groups[0]["lr"])
+
+
+def test_the_rate_on_plateau_follows_the_losses():
+    knobs = Schedule(name="plateau", step_epochs=2, step_factor=0.5)
+    assert learning_rate(knobs, 0.4, 0, 10, 30) == 0.4
+    assert learning_rate(knobs, 0.4, 50, 10, 30, [1, 2, 2]) == pytest.approx(0.2)
+    assert learning_rate(knobs, 0.4, 50, 10, 30, [1, 2, 2, 2, 2]) == pytest.approx(0.1)

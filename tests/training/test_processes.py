@@ -5,8 +5,8 @@ import subprocess
 import sys
 
 import pytest
-from drawn_faces import drawn_set, write_fer_csv
 
+from drawn_faces import drawn_set, write_fer_csv
 from mien.data import read
 from mien.evaluation import evaluate
 from mien.training.run_folder import read_metrics

@@ -1,12 +1,14 @@
 """The command line: one small module per verb; each parses, calls and prints."""
 
 import sys
+import warnings
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
 from mien.cli import data, evaluate, export, models, predict, recipes, train
+from mien.cli.output import warn
 from mien.errors import MienError
 
 
@@ -67,4 +69,5 @@ app.command("recipes")(recipes.recipes)
 
 def main() -> None:
     """Runs the command line and exits with its code."""
+    warnings.showwarning = lambda message, *_, **__: warn(str(message))
     sys.exit(app())

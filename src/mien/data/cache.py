@@ -59,7 +59,10 @@ def find_key(path: Path, files: list[str], options: str) -> Key | None:
         return None
     stamp, newest = _stamp(path, files)
     memo = cache / "stamps" / stamp
-    contents = memo.read_text("ascii", errors="replace") if memo.is_file() else ""
+    try:
+        contents = memo.read_text("ascii", errors="replace")
+    except OSError:
+        contents = ""
     if len(contents) != 64:
         contents = _hash_contents(path, files)
         if time.time() - newest > _SETTLED_SECONDS and _stamp(path, files)[0] == stamp:

@@ -17,6 +17,7 @@ from mien.models.registry import (
     create_model,
     describe,
     list_models,
+    normalisation_of,
     register,
 )
 
@@ -29,5 +30,6 @@ __all__ = [
     "create_model",
     "describe",
     "list_models",
+    "normalisation_of",
     "register",
 ]

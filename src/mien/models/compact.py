@@ -41,14 +41,10 @@ class CompactCNN(nn.Module):
             nn.Conv2d(in_channels, 44, 5, padding=1), nn.PReLU(), nn.MaxPool2d(3, 2)
         )
         self.norm1 = nn.BatchNorm2d(44)
-        self.block2 = nn.Sequential(
-            nn.Conv2d(44, 40, 5, padding=1), nn.PReLU(), nn.MaxPool2d(3, 2)
-        )
+        self.block2 = nn.Sequential(nn.Conv2d(44, 40, 5, padding=1), nn.PReLU(), nn.MaxPool2d(3, 2))
         self.norm2 = nn.BatchNorm2d(40)
         self.residual = nn.Conv2d(40, 40, 1)
-        self.block3 = nn.Sequential(
-            nn.Conv2d(40, 36, 3, padding=1), nn.PReLU(), nn.AvgPool2d(3, 1)
-        )
+        self.block3 = nn.Sequential(nn.Conv2d(40, 36, 3, padding=1), nn.PReLU(), nn.AvgPool2d(3, 1))
         self.norm3 = nn.BatchNorm2d(36)
         side = input_size
         for _ in range(2):

@@ -62,14 +62,27 @@ def list_models() -> list[str]:
 
 
 def architecture(name: str) -> Architecture:
-    """Returns the entry of a name.
+    """Returns the entry of a name, or of any backbone of timm by `timm:NAME`.
 
     Raises:
         UsageError: No such architecture; the message names the nearest.
     """
+    if name.startswith("timm:"):
+        from mien.models.timm import timm_architecture
+
+        return timm_architecture(name)
     if name not in _ARCHITECTURES:
         raise UsageError(f"unknown architecture {name!r}{nearest(name, list_models())}")
     return _ARCHITECTURES[name]
+
+
+def normalisation_of(name: str) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+    """Returns (mean, std) per channel that an architecture was made for, or None."""
+    if name.startswith("timm:"):
+        from mien.models.timm import timm_normalisation
+
+        return timm_normalisation(name)
+    return None
 
 
 def create_model(name: str, num_classes: int = 7, **options: Any) -> nn.Module:
@@ -79,7 +92,7 @@ def create_model(name: str, num_classes: int = 7, **options: Any) -> nn.Module:
     `[B, num_classes]`; its last linear layer is the attribute `head`.
 
     Args:
-        name: One of `list_models()`.
+        name: One of `list_models()`, or `timm:NAME`.
         num_classes: Number of logits.
         **options: `in_channels`, `input_size` and the architecture's own options.
 

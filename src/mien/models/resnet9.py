@@ -72,9 +72,7 @@ class ResNet9(nn.Module):
 
 
 @register(FAMILY)
-def resnet9(
-    num_classes: int, in_channels: int, input_size: int, tanh: bool = False
-) -> nn.Module:
+def resnet9(num_classes: int, in_channels: int, input_size: int, tanh: bool = False) -> nn.Module:
     """Report B's ResNet9: ReLU, no dropout; tanh bounds the values to ±1, as B describes them."""
     return ResNet9(num_classes, in_channels, input_size, nn.ReLU, 0.0, tanh)
 

@@ -35,9 +35,7 @@ class VGG(nn.Module):
 
 
 @register(FAMILY)
-def vgg16(
-    num_classes: int, in_channels: int, input_size: int, dropout: float = 0.5
-) -> nn.Module:
+def vgg16(num_classes: int, in_channels: int, input_size: int, dropout: float = 0.5) -> nn.Module:
     """VGG16 with batch norm, mean over the last map, one linear layer."""
     del input_size  # it takes any from 32
     return VGG(num_classes, in_channels, dropout)

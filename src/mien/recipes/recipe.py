@@ -43,10 +43,19 @@ class Data(_Section):
     """Seed of the held-out part."""
     drop: tuple[str, ...] = ()
     """Expressions left out; the labels are renumbered."""
+    grow: tuple[str, ...] = ()
+    """Rare classes grown to four times as report D does: mirrored copies, then rotated ones."""
+    balance: Literal["none", "oversample", "weights"] = "none"
+    """Repeat training faces until classes are equal, or weigh each class's loss by its rarity."""
+    channels: Literal[1, 3] = 1
+    """1 reads faces as grey, 3 keeps the colours of pictures."""
+    face_size: int = Field(default=48, ge=8)
+    """Side to which pictures of a folder are resized; a CSV keeps its own."""
     input_size: int = Field(default=48, ge=8)
     """Side of the network's input, pixels; smaller than the faces means crops of them."""
     mean: tuple[float, ...] = (0.5,)
-    """Subtracted from pixels scaled to [0, 1]; one value, or one per channel."""
+    """Subtracted from pixels scaled to [0, 1]; one value, or one per channel; none: those of
+    the backbone (timm), else of the training faces."""
     std: tuple[float, ...] = (0.5,)
     """Divides them after."""
 
@@ -66,12 +75,17 @@ class Augment(_Section):
     """Horizontal shear, uniform in ± this."""
     pad_crop: int = Field(default=0, ge=0)
     """Whole-pixel shift in ± this along each axis: pad by it, then crop at random."""
+    crops: Literal["none", "five", "ten", "ten_vertical"] = "none"
+    """One of five crops (centre, corners) at random; ten: or of their mirror images (vertical:
+    upside down). Crops differ where `data.input_size` is smaller than the faces."""
     fill: Literal["zeros", "border", "reflection"] = "zeros"
     """What lies beyond the face's edge."""
     brightness: float = Field(default=0.0, ge=0, le=1)
     """Pixel values times a factor uniform in 1 ± this."""
     contrast: float = Field(default=0.0, ge=0, le=1)
     """Distance from the face's mean grey times a factor uniform in 1 ± this."""
+    saturation: float = Field(default=0.0, ge=0, le=1)
+    """Distance from each pixel's grey times a factor uniform in 1 ± this; for colour faces."""
     erase_pixels: int = Field(default=0, ge=0)
     """Side of a square set to mean grey, at the network's full input size."""
     mixup: float = Field(default=0.0, ge=0)
@@ -81,12 +95,12 @@ class Augment(_Section):
 class Optimizer(_Section):
     """The optimiser. Weight decay spares biases and batch norm."""
 
-    name: Literal["adam", "adamw", "sgd"] = "adam"
+    name: Literal["adam", "adamw", "adamax", "adagrad", "sgd", "asgd", "rmsprop", "rprop"] = "adam"
     """Which; SGD is with Nesterov momentum."""
     lr: float = Field(default=1e-3, gt=0)
     """Learning rate; the peak, where the schedule has one."""
     momentum: float = Field(default=0.9, ge=0, lt=1)
-    """SGD's momentum, Adam's beta1."""
+    """SGD's momentum, beta1 of Adam, AdamW and Adamax; the others have none."""
     weight_decay: float = Field(default=0.0, ge=0)
     """Weight decay; decoupled for AdamW."""
 
@@ -94,16 +108,16 @@ class Optimizer(_Section):
 class Schedule(_Section):
     """The learning rate over time."""
 
-    name: Literal["constant", "step", "cosine", "one_cycle"] = "constant"
+    name: Literal["constant", "step", "cosine", "one_cycle", "plateau"] = "constant"
     """Its shape; `one_cycle` warms up from lr/25 and ends near 0 (Smith 2018)."""
     warmup_fraction: float = 0.3
     """one_cycle: part of the steps spent going up."""
     anneal: Literal["cosine", "linear"] = "cosine"
     """one_cycle: shape of both ramps."""
     step_epochs: int = Field(default=15, ge=1)
-    """step: epochs between two cuts."""
+    """step: epochs between two cuts; plateau: epochs without a lower selection loss before one."""
     step_factor: float = Field(default=0.1, gt=0, lt=1)
-    """step: what each cut multiplies the rate by."""
+    """step, plateau: what each cut multiplies the rate by."""
 
 
 class Train(_Section):
@@ -155,8 +169,13 @@ class Recipe(_Section):
                 raise ValueError(f"the parts of train.sizes must sum to 1, not {total:g}")
             if max(size for _, size in self.train.sizes) > self.data.input_size:
                 raise ValueError("train.sizes exceeds data.input_size")
-        if len(self.data.mean) != len(self.data.std) or len(self.data.mean) not in (1, 3):
-            raise ValueError("data.mean and data.std must have one value, or three, each")
+        sizes = {len(self.data.mean), len(self.data.std)}
+        if len(sizes) > 1 or not sizes <= {0, 1, 3}:
+            raise ValueError("data.mean and data.std must have no, one or three values each")
+        if any(value <= 0 for value in self.data.std):
+            raise ValueError("data.std must be positive")
+        if self.augment.crops != "none" and self.augment.flip != "none":
+            raise ValueError("augment.crops chooses the flip: augment.flip must be none")
         if not 0 < self.schedule.warmup_fraction < 1:
             raise ValueError("schedule.warmup_fraction must lie between 0 and 1")
         return self

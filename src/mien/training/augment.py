@@ -67,6 +67,10 @@ def training_views(
         shape = [*faces.shape[:2], size, size]
         grid = F.affine_grid(matrices, shape, align_corners=False)
         views = F.grid_sample(views, grid, "bilinear", knobs.fill, align_corners=False)
+    if knobs.saturation and views.shape[1] == 3:
+        factors = 1 + randomness.uniform(len(faces), knobs.saturation, faces.device)
+        luma = _luma(views)
+        views = (luma + (views - luma) * factors.view(-1, 1, 1, 1)).clamp(0, 1)
     if knobs.brightness:
         factors = 1 + randomness.uniform(len(faces), knobs.brightness, faces.device)
         views = (views * factors.view(-1, 1, 1, 1)).clamp(0, 1)
@@ -96,7 +100,7 @@ def mirrored_faces(
     """
     if knobs.flip == "alternating":
         return (first_parity[indices] + epoch) % 2 == 1
-    if knobs.flip == "random":
+    if knobs.flip == "random" or knobs.crops == "ten":
         return randomness.uniform(len(indices), 1.0, indices.device) > 0
     return torch.zeros(len(indices), dtype=torch.bool, device=indices.device)
 
@@ -131,26 +135,47 @@ def _matrices(
         knobs.shear_degrees,
         knobs.pad_crop,
     )
-    if not any(geometric) and knobs.flip == "none" and input_size == side:
+    still = knobs.flip == "none" and knobs.crops == "none"
+    if not any(geometric) and still and input_size == side:
         return None
     angle = randomness.uniform(count, math.radians(knobs.rotate_degrees), device)
     zoom = input_size / side / (1 + randomness.uniform(count, knobs.scale_fraction, device))
     shear = torch.tan(randomness.uniform(count, math.radians(knobs.shear_degrees), device))
     sign = torch.where(mirrored, -1.0, 1.0)
+    down = torch.ones(count, device=device)
+    if knobs.crops == "ten_vertical":
+        down = torch.where(randomness.uniform(count, 1.0, device) > 0, -1.0, 1.0)
     cosine, sine = torch.cos(angle) * zoom, torch.sin(angle) * zoom
     matrices = torch.empty(count, 2, 3, device=device)
     matrices[:, 0, 0] = cosine * sign
-    matrices[:, 0, 1] = cosine * shear - sine
+    matrices[:, 0, 1] = (cosine * shear - sine) * down
     matrices[:, 1, 0] = sine * sign
-    matrices[:, 1, 1] = sine * shear + cosine
+    matrices[:, 1, 1] = (sine * shear + cosine) * down
+    corners = _crop_shifts(count, knobs, 1 - input_size / side, randomness, device)
     for axis in range(2):
         shift = 2 * randomness.uniform(count, knobs.translate_fraction, device)
         if knobs.pad_crop:
             reach = (-knobs.pad_crop, knobs.pad_crop + 1)
             pixels = torch.randint(*reach, (count,), generator=randomness.tensors, device=device)
             shift = shift + 2 * pixels / side
-        matrices[:, axis, 2] = shift
+        matrices[:, axis, 2] = shift + corners[:, axis]
     return matrices
+
+
+def _crop_shifts(
+    count: int, knobs: Augment, reach: float, randomness: Randomness, device: torch.device
+) -> Tensor:
+    """Returns `[B, 2]`: where the crops' centres lie, centre or one of four corners at random."""
+    if knobs.crops == "none":
+        return torch.zeros(count, 2, device=device)
+    places = torch.tensor([[0, 0], [-1, -1], [1, -1], [-1, 1], [1, 1]], device=device) * reach
+    return places[torch.randint(5, (count,), generator=randomness.tensors, device=device)]
+
+
+def _luma(pixels: Tensor) -> Tensor:
+    """Returns ITU-R 601 grey `[B, 1, s, s]` of RGB pixels `[B, 3, s, s]`."""
+    weights = torch.tensor([0.299, 0.587, 0.114], device=pixels.device).view(1, 3, 1, 1)
+    return (pixels * weights).sum(1, keepdim=True)
 
 
 def _erase(views: Tensor, extent: float, grey: float, randomness: Randomness) -> Tensor:

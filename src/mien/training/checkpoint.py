@@ -30,6 +30,7 @@ def save(state: TrainingState, run: Path, identity: Mapping[str, str]) -> None:
         "threads": torch.get_num_threads(),
         "epoch": state.epoch,
         "step": state.step,
+        "losses": state.losses,
         "net": state.bare_net.state_dict(),
         "optimizer": state.optimizer.state_dict(),
         "average": state.average and state.average.net.state_dict(),
@@ -92,6 +93,7 @@ def restore(
     if content["recipe"] != state.recipe.model_dump_json():
         raise BadInputError("the run's recipe.toml was changed after its checkpoint was written")
     state.epoch, state.step = content["epoch"], content["step"]
+    state.losses = list(content["losses"])
     state.bare_net.load_state_dict(content["net"])
     state.optimizer.load_state_dict(content["optimizer"])
     if state.average:

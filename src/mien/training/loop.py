@@ -93,7 +93,10 @@ def epochs(state: TrainingState) -> Iterator[EpochRecord]:
             with accelerator.autocast():
                 logits = state.net(views)  # [B, K]
                 loss = F.cross_entropy(
-                    logits, targets, label_smoothing=recipe.train.label_smoothing
+                    logits,
+                    targets,
+                    weight=state.class_weights,
+                    label_smoothing=recipe.train.label_smoothing,
                 )
             state.optimizer.zero_grad(set_to_none=True)
             accelerator.backward(loss)
@@ -118,7 +121,12 @@ def set_learning_rate(state: TrainingState) -> float:
     """Sets the learning rate of the step to come and returns it."""
     recipe = state.recipe
     rate = learning_rate(
-        recipe.schedule, recipe.optimizer.lr, state.step, state.steps_per_epoch, recipe.train.epochs
+        recipe.schedule,
+        recipe.optimizer.lr,
+        state.step,
+        state.steps_per_epoch,
+        recipe.train.epochs,
+        state.losses,
     )
     for group in state.optimizer.param_groups:
         group["lr"] = rate
@@ -181,9 +189,9 @@ def _measured(state: TrainingState, started: float) -> EpochRecord:
     logits = selection_logits(state, net)
     _require_finite(state, logits)
     labels = state.selection_labels
+    state.losses.append(metrics.log_loss(logits, labels))
     accuracy = metrics.accuracy(metrics.confusion_matrix(logits, labels))
-    log_loss = metrics.log_loss(logits, labels)
-    score = log_loss if state.recipe.train.selection_metric == "log_loss" else -accuracy
+    score = state.losses[-1] if state.recipe.train.selection_metric == "log_loss" else -accuracy
     state.last = Measured(state.epoch, score, net.state_dict(), torch.from_numpy(logits))
     is_best = state.best is None or score < state.best.score
     if is_best:
@@ -204,7 +212,7 @@ def _measured(state: TrainingState, started: float) -> EpochRecord:
         train_loss=loss_sum / num_faces if num_faces else None,
         train_accuracy=num_correct / num_faces if num_faces else None,
         accuracy=accuracy,
-        log_loss=log_loss,
+        log_loss=state.losses[-1],
         is_best=is_best,
         seconds=time.perf_counter() - started,
         faces_per_second=num_faces / trained if num_faces else None,

@@ -1,7 +1,7 @@
 """Optimisers and learning-rate schedules: plain dicts of functions."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -25,10 +25,36 @@ def _adamw(groups: list[dict[str, Any]], knobs: Optimizer) -> torch.optim.Optimi
     return torch.optim.AdamW(groups, lr=knobs.lr, betas=(knobs.momentum, 0.999), fused=True)
 
 
+def _adamax(groups: list[dict[str, Any]], knobs: Optimizer) -> torch.optim.Optimizer:
+    return torch.optim.Adamax(groups, lr=knobs.lr, betas=(knobs.momentum, 0.999))
+
+
+def _adagrad(groups: list[dict[str, Any]], knobs: Optimizer) -> torch.optim.Optimizer:
+    return torch.optim.Adagrad(groups, lr=knobs.lr)
+
+
+def _asgd(groups: list[dict[str, Any]], knobs: Optimizer) -> torch.optim.Optimizer:
+    return torch.optim.ASGD(groups, lr=knobs.lr)
+
+
+def _rmsprop(groups: list[dict[str, Any]], knobs: Optimizer) -> torch.optim.Optimizer:
+    return torch.optim.RMSprop(groups, lr=knobs.lr)
+
+
+def _rprop(groups: list[dict[str, Any]], knobs: Optimizer) -> torch.optim.Optimizer:
+    bare = [{"params": group["params"]} for group in groups]  # it knows no weight decay
+    return torch.optim.Rprop(bare, lr=knobs.lr)
+
+
 OPTIMIZERS: dict[str, Callable[[list[dict[str, Any]], Optimizer], torch.optim.Optimizer]] = {
     "adam": _adam,
     "adamw": _adamw,
+    "adamax": _adamax,
+    "adagrad": _adagrad,
     "sgd": _sgd,
+    "asgd": _asgd,
+    "rmsprop": _rmsprop,
+    "rprop": _rprop,
 }
 
 
@@ -45,9 +71,14 @@ def build_optimizer(net: nn.Module, knobs: Optimizer) -> torch.optim.Optimizer:
 
 
 def learning_rate(
-    knobs: Schedule, peak: float, step: int, steps_per_epoch: int, num_epochs: int
+    knobs: Schedule,
+    peak: float,
+    step: int,
+    steps_per_epoch: int,
+    num_epochs: int,
+    losses: Sequence[float] = (),
 ) -> float:
-    """Returns the learning rate of a step: a function of the step alone, so nothing is stored.
+    """Returns the learning rate of a step: a function of the step and, on plateau, the losses.
 
     Args:
         knobs: The schedule.
@@ -55,8 +86,22 @@ def learning_rate(
         step: Counted from 0 over the whole run.
         steps_per_epoch: Steps of one epoch.
         num_epochs: Planned epochs.
+        losses: Selection loss of every epoch so far.
     """
+    if knobs.name == "plateau":
+        return peak * knobs.step_factor ** num_plateaus(losses, knobs.step_epochs)
     return SCHEDULES[knobs.name](knobs, peak, step, steps_per_epoch, num_epochs)
+
+
+def num_plateaus(losses: Sequence[float], patience: int) -> int:
+    """Returns how often `patience` epochs in a row brought no loss below the least before them."""
+    count, least, waited = 0, float("inf"), 0
+    for loss in losses:
+        waited = 0 if loss < least else waited + 1
+        least = min(least, loss)
+        if waited == patience:
+            count, waited = count + 1, 0
+    return count
 
 
 def _constant(knobs: Schedule, peak: float, step: int, steps: int, epochs: int) -> float:

@@ -13,12 +13,12 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
-from mien.data import FaceSet
+from mien.data import FaceSet, grow, oversample
 from mien.data import read as read_faces
 from mien.errors import BadInputError, MissingError, UsageError
 from mien.evaluation import fit_temperature, score
 from mien.model_folder import WEIGHTS, ModelConfig, read_config, resolve
-from mien.models import count_macs, count_parameters
+from mien.models import count_macs, count_parameters, normalisation_of
 from mien.recipes import Recipe
 from mien.training import checkpoint, run_folder
 from mien.training.export import write_model_folder
@@ -56,7 +56,7 @@ def train(
     run_folder.check_free(run)
     if init is not None:
         recipe = with_architecture_of(recipe, read_config(resolve(init)))
-    train_faces, selection_faces, info = _prepare(recipe, data, init, skip_bad)
+    recipe, train_faces, selection_faces, info = _prepare(recipe, data, init, skip_bad)
     weights = initial_weights(init, info.labels) if init is not None else None
     state = start(recipe, train_faces, selection_faces, weights)
     if state.accelerator.is_main_process:
@@ -85,7 +85,7 @@ def resume(run: str | Path, data: str | Path | None = None) -> Path:
         return run
     content = checkpoint.read(run)
     source = data or info.data
-    train_faces, selection_faces, found = _prepare(recipe, source, info.init, info.skip_bad)
+    _, train_faces, selection_faces, found = _prepare(recipe, source, info.init, info.skip_bad)
     if content is None and info.init is not None:
         weights = initial_weights(info.init, info.labels)
     else:
@@ -159,11 +159,34 @@ def choose_faces(recipe: Recipe, faces: FaceSet) -> tuple[FaceSet, FaceSet, str,
     return train, held_out, f"{name} without {part}", part
 
 
+def with_own_normalisation(recipe: Recipe, faces: FaceSet) -> Recipe:
+    """Returns the recipe with mean and std filled in where it names none.
+
+    A backbone of timm brings its own; any other network takes those of the training faces.
+    """
+    if recipe.data.mean:
+        return recipe
+    own = normalisation_of(recipe.model.name)
+    if own is None:
+        axes = (0, 1, 2)
+        own = (np.atleast_1d(faces.images.mean(axes)), np.atleast_1d(faces.images.std(axes)))
+        own = tuple((values / 255).round(4).tolist() for values in own)
+    page = recipe.model_dump()
+    data = {**page["data"], "mean": own[0], "std": own[1]}
+    return Recipe.model_validate({**page, "data": data})
+
+
 def with_architecture_of(recipe: Recipe, config: ModelConfig) -> Recipe:
     """Returns the recipe with the architecture and input of a trained model."""
-    options = {key: config.options[key] for key in config.options if key != "input_size"}
+    options = {key: value for key, value in config.options.items() if key != "input_size"}
     model = recipe.model.model_copy(update={"name": config.architecture, "options": options})
-    seen = {"input_size": config.input_size, "mean": config.mean, "std": config.std}
+    seen = {
+        "input_size": config.input_size,
+        "face_size": config.face_size,
+        "channels": config.channels,
+        "mean": config.mean,
+        "std": config.std,
+    }
     data = recipe.data.model_copy(update=seen)
     return Recipe.model_validate(
         recipe.model_copy(update={"model": model, "data": data}).model_dump()
@@ -193,11 +216,17 @@ def initial_weights(init: str | Path, labels: tuple[str, ...]) -> dict[str, Tens
 
 def _prepare(
     recipe: Recipe, data: str | Path, init: str | Path | None, skip_bad: bool
-) -> tuple[FaceSet, FaceSet, RunInfo]:
-    faces = read_faces(data, skip_bad=skip_bad)
+) -> tuple[Recipe, FaceSet, FaceSet, RunInfo]:
+    """Returns the recipe with its numbers filled in, the faces as they will be used, the info."""
+    face_size = recipe.data.face_size if Path(data).is_dir() else None
+    faces = read_faces(data, skip_bad=skip_bad, face_size=face_size, channels=recipe.data.channels)
     if faces.labels is None:
         raise BadInputError(f"{data}: has no labels to learn from")
-    train_faces, selection_faces, train_split, selection_split = choose_faces(recipe, faces)
+    chosen, selection_faces, train_split, selection_split = choose_faces(recipe, faces)
+    recipe = with_own_normalisation(recipe, chosen)
+    train_faces = grow(chosen, recipe.data.grow, recipe.data.split_seed)
+    if recipe.data.balance == "oversample":
+        train_faces = oversample(train_faces, recipe.data.split_seed)
     info = RunInfo(
         data=str(Path(data).resolve()),
         init=None if init is None else _absolute(init),
@@ -210,13 +239,13 @@ def _prepare(
         train_faces=len(train_faces),
         selection_faces=len(selection_faces),
         data_hash=faces.content_hash(),
-        train_hash=train_faces.content_hash(),
+        train_hash=chosen.content_hash(),
         selection_hash=selection_faces.content_hash(),
         git_revision=run_folder.git_revision(),
         versions=run_folder.versions(),
         machine=f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads",
     )
-    return train_faces, selection_faces, info
+    return recipe, train_faces, selection_faces, info
 
 
 def _absolute(model: str | Path) -> str:

@@ -53,12 +53,14 @@ class TrainingState:
         first_parity: int64 `[N]`, 0 or 1: whether a face starts mirrored.
         selection_faces: uint8 `[M, s, s, C]` on the device, cropped to the network's input.
         selection_labels: int64 `[M]`.
+        class_weights: float `[K]`, of each class's loss; None where all are equal.
         accelerator: Device, precision and processes.
         net: The network as prepared by the accelerator.
         optimizer: Likewise.
         average: The averaged weights, if the recipe asks for them.
         epoch: The last finished epoch; -1 before the first measurement, 0 after it.
         step: Finished steps.
+        losses: The selection loss of every measured epoch, from 0.
         best: The best epoch so far by the selection metric.
         last: The last measured epoch; its weights are live.
         progress: Live counters.
@@ -71,12 +73,14 @@ class TrainingState:
     first_parity: Tensor
     selection_faces: Tensor
     selection_labels: np.ndarray
+    class_weights: Tensor | None
     accelerator: Accelerator
     net: nn.Module
     optimizer: Any
     average: Average | None
     epoch: int = -1
     step: int = 0
+    losses: list[float] = field(default_factory=list)
     best: Measured | None = None
     last: Measured | None = None
     progress: Progress = field(default_factory=Progress)
@@ -168,6 +172,7 @@ def start(
         first_parity=torch.from_numpy(parity).to(device),
         selection_faces=torch.from_numpy(np.ascontiguousarray(seen)).to(device),
         selection_labels=selection.labels,
+        class_weights=class_weights(recipe, train.labels, len(train.label_names), device),
         accelerator=accelerator,
         net=net,
         optimizer=optimizer,
@@ -189,6 +194,17 @@ def in_channels(recipe: Recipe, image_channels: int) -> int:
     """Returns the channels that the recipe's network takes: its own, or the images' if colour."""
     default = max(architecture(recipe.model.name).channels, image_channels)
     return int(recipe.model.options.get("in_channels", default))
+
+
+def class_weights(
+    recipe: Recipe, labels: np.ndarray, num_classes: int, device: torch.device
+) -> Tensor | None:
+    """Returns each class's weight, N / (K x its faces), where the recipe asks for weights."""
+    if recipe.data.balance != "weights":
+        return None
+    counts = np.bincount(labels, minlength=num_classes)
+    weights = len(labels) / (num_classes * np.maximum(counts, 1))
+    return torch.tensor(weights, dtype=torch.float32, device=device)
 
 
 def channels_of(faces: FaceSet) -> int:

@@ -1,0 +1,89 @@
+"""Any backbone of timm (Wightman 2019) by `timm:NAME`, at its own input size and normalisation.
+
+Faces are enlarged to the backbone's size inside the network. Weights come from nowhere but a local
+file or the user's own hub cache: nothing is downloaded.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mien.errors import BadInputError, MissingError, UsageError
+from mien.labels import nearest
+from mien.models.registry import Architecture
+
+PREFIX = "timm:"
+FAMILY = "timm"
+
+
+class TimmNet(nn.Module):
+    """A timm backbone with a fresh linear head, fed faces enlarged to its size."""
+
+    def __init__(self, name: str, num_classes: int, in_channels: int, weights: str) -> None:
+        super().__init__()
+        self.backbone = _create(name, in_channels, weights)
+        self.size = int(self.backbone.pretrained_cfg["input_size"][-1])
+        width = getattr(self.backbone, "head_hidden_size", self.backbone.num_features)
+        self.head = nn.Linear(width, num_classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Returns logits `[B, K]` of images `[B, C, S, S]`, S free."""
+        images = F.interpolate(images, (self.size, self.size), mode="bilinear")
+        return self.head(self.backbone(images))
+
+
+def timm_architecture(name: str) -> Architecture:
+    """Returns the entry of `timm:NAME`.
+
+    Raises:
+        MissingError: timm is not installed.
+        UsageError: timm has no such backbone.
+    """
+    timm = _timm()
+    backbone = name.removeprefix(PREFIX)
+    if not timm.is_model(backbone):
+        raise UsageError(f"timm has no backbone {backbone!r}{_nearest_backbone(backbone)}")
+
+    def build(num_classes: int, in_channels: int, input_size: int, weights: str = "") -> nn.Module:
+        del input_size  # faces are enlarged inside
+        return TimmNet(backbone, num_classes, in_channels, weights)
+
+    return Architecture(name, FAMILY, 3, 48, build, f"timm's {backbone}, a fresh linear head")
+
+
+def timm_normalisation(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Returns (mean, std) per channel that `timm:NAME` was made for."""
+    config = _timm().get_pretrained_cfg(name.removeprefix(PREFIX))
+    return tuple(config.mean), tuple(config.std)
+
+
+def _create(name: str, in_channels: int, weights: str) -> Any:
+    """Returns the backbone without its head; `weights` is "", "cache" or a file."""
+    options: dict[str, Any] = {"num_classes": 0, "in_chans": in_channels}
+    if weights == "cache":
+        if os.environ.get("HF_HUB_OFFLINE") != "1":
+            raise UsageError('weights = "cache" takes HF_HUB_OFFLINE=1, so that nothing downloads')
+        options["pretrained"] = True
+    elif weights:
+        if not Path(weights).is_file():
+            raise MissingError(f"{weights}: no such file of timm weights")
+        options |= {"pretrained": True, "pretrained_cfg_overlay": {"file": weights}}
+    try:
+        return _timm().create_model(name, **options)
+    except (RuntimeError, OSError, KeyError, ValueError) as error:
+        raise BadInputError(f"timm cannot load {name} with weights {weights!r}: {error}") from error
+
+
+def _nearest_backbone(name: str) -> str:
+    return nearest(name, _timm().list_models()) if len(name) > 2 else ""
+
+
+def _timm() -> Any:
+    try:
+        import timm
+    except ImportError as error:
+        raise MissingError("timm: backbones need it: pip install 'mien[train]'") from error
+    return timm
