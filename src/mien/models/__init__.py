@@ -10,12 +10,12 @@ from mien.models import (  # noqa: F401  (each registers its family)
     vgg,
 )
 from mien.models.count import count_macs, count_parameters
+from mien.models.describe import Layer, describe, layer_table
 from mien.models.face_classifier import FaceClassifier
 from mien.models.registry import (
     Architecture,
     architecture,
     create_model,
-    describe,
     list_models,
     normalisation_of,
     register,
@@ -24,11 +24,13 @@ from mien.models.registry import (
 __all__ = [
     "Architecture",
     "FaceClassifier",
+    "Layer",
     "architecture",
     "count_macs",
     "count_parameters",
     "create_model",
     "describe",
+    "layer_table",
     "list_models",
     "normalisation_of",
     "register",

@@ -9,7 +9,6 @@ from torch import nn
 
 from mien.errors import UsageError
 from mien.labels import nearest
-from mien.models.count import count_macs, count_parameters
 
 
 @dataclass(frozen=True)
@@ -108,24 +107,3 @@ def create_model(name: str, num_classes: int = 7, **options: Any) -> nn.Module:
                 f"architecture {name!r} has no option {option!r}{nearest(option, known)}"
             )
     return entry.build(num_classes=num_classes, **options)
-
-
-def describe(name: str) -> dict[str, Any]:
-    """Returns what an architecture is and costs, ready for JSON; built at its default input.
-
-    Keys: `name`, `family`, `summary`, `parameters`, `mmacs` (millions of multiply-adds), `input`
-    (channels x side x side).
-
-    Raises:
-        UsageError: No such architecture.
-    """
-    entry = architecture(name)
-    net = create_model(name)
-    return {
-        "name": name,
-        "family": entry.family,
-        "summary": entry.summary,
-        "parameters": count_parameters(net),
-        "mmacs": count_macs(net, entry.channels, entry.input_size) / 1e6,
-        "input": f"{entry.channels}x{entry.input_size}x{entry.input_size}",
-    }
