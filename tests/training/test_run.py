@@ -17,8 +17,9 @@ from mien.evaluation import evaluate
 from mien.model_folder import read_config
 from mien.recipes import load_recipe
 from mien.training import export, free_run_folder, resume, train
+from mien.training.data import choose_faces
 from mien.training.loop import epochs
-from mien.training.run import choose_faces, initial_weights
+from mien.training.run import initial_weights
 from mien.training.run_folder import read_info, read_metrics
 from mien.training.state import start
 

@@ -13,14 +13,13 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
-from mien.data import FaceSet, grow, oversample
-from mien.data import read as read_faces
 from mien.errors import BadInputError, MissingError, UsageError
 from mien.evaluation import fit_temperature, score
 from mien.model_folder import WEIGHTS, ModelConfig, read_config, resolve
-from mien.models import count_macs, count_parameters, normalisation_of
+from mien.models import count_macs, count_parameters
 from mien.recipes import Recipe
 from mien.training import checkpoint, run_folder
+from mien.training.data import TrainingData, read_training_data
 from mien.training.export import write_model_folder
 from mien.training.loop import epochs
 from mien.training.progress import epoch_line, shown
@@ -56,13 +55,14 @@ def train(
     run_folder.check_free(run)
     if init is not None:
         recipe = with_architecture_of(recipe, read_config(resolve(init)))
-    recipe, train_faces, selection_faces, info = _prepare(recipe, data, init, skip_bad)
+    faces = read_training_data(recipe, data, skip_bad)
+    info = _info(faces, data, init, skip_bad)
     weights = initial_weights(init, info.labels) if init is not None else None
-    state = start(recipe, train_faces, selection_faces, weights)
+    state = start(faces.recipe, faces.train, faces.selection, weights)
     if state.accelerator.is_main_process:
-        run_folder.create(run, recipe, info)
+        run_folder.create(run, faces.recipe, info)
     state.accelerator.wait_for_everyone()
-    return _to_the_end(state, run, info)
+    return _to_the_end(state, run, info, faces.warnings)
 
 
 def resume(run: str | Path, data: str | Path | None = None) -> Path:
@@ -85,16 +85,16 @@ def resume(run: str | Path, data: str | Path | None = None) -> Path:
         return run
     content = checkpoint.read(run)
     source = data or info.data
-    _, train_faces, selection_faces, found = _prepare(recipe, source, info.init, info.skip_bad)
+    faces = read_training_data(recipe, source, info.skip_bad)
     if content is None and info.init is not None:
         weights = initial_weights(info.init, info.labels)
     else:
         weights = None
-    state = start(recipe, train_faces, selection_faces, weights)
-    warnings: list[str] = []
+    state = start(recipe, faces.train, faces.selection, weights)
+    warnings = faces.warnings
     if content is not None:
-        warnings = checkpoint.restore(state, content, found.identity)
-    elif found.identity != info.identity:
+        warnings += checkpoint.restore(state, content, faces.identity)
+    elif faces.identity != info.identity:
         raise BadInputError(f"{source}: not the data that {run} was started on")
     if state.accelerator.is_main_process:
         run_folder.cut_metrics(run, state.epoch)
@@ -136,46 +136,6 @@ def export(
     return output
 
 
-def choose_faces(recipe: Recipe, faces: FaceSet) -> tuple[FaceSet, FaceSet, str, str]:
-    """Returns the faces to learn from, those to select on, and what each part is called.
-
-    A set without splits is used whole; where it lacks the selection split, a part of the training
-    split is held out.
-    """
-    knobs = recipe.data
-    if knobs.drop:
-        faces = faces.drop_expressions(knobs.drop)
-    train, name = faces, "all"
-    if faces.split_names:
-        train, name = faces.take_split(knobs.train_split), knobs.train_split
-        try:
-            return train, faces.take_split(knobs.selection_split), name, knobs.selection_split
-        except UsageError:
-            pass
-    train, held_out = train.split_by_ratio(
-        knobs.selection_fraction, seed=knobs.split_seed, stratified=knobs.stratified
-    )
-    part = f"{knobs.selection_fraction:g} of {name}, seed {knobs.split_seed}"
-    return train, held_out, f"{name} without {part}", part
-
-
-def with_own_normalisation(recipe: Recipe, faces: FaceSet) -> Recipe:
-    """Returns the recipe with mean and std filled in where it names none.
-
-    A backbone of timm brings its own; any other network takes those of the training faces.
-    """
-    if recipe.data.mean:
-        return recipe
-    own = normalisation_of(recipe.model.name)
-    if own is None:
-        axes = (0, 1, 2)
-        own = (np.atleast_1d(faces.images.mean(axes)), np.atleast_1d(faces.images.std(axes)))
-        own = tuple((values / 255).round(4).tolist() for values in own)
-    page = recipe.model_dump()
-    data = {**page["data"], "mean": own[0], "std": own[1]}
-    return Recipe.model_validate({**page, "data": data})
-
-
 def with_architecture_of(recipe: Recipe, config: ModelConfig) -> Recipe:
     """Returns the recipe with the architecture and input of a trained model."""
     options = {key: value for key, value in config.options.items() if key != "input_size"}
@@ -214,47 +174,34 @@ def initial_weights(init: str | Path, labels: tuple[str, ...]) -> dict[str, Tens
     return weights
 
 
-def _prepare(
-    recipe: Recipe, data: str | Path, init: str | Path | None, skip_bad: bool
-) -> tuple[Recipe, FaceSet, FaceSet, RunInfo]:
-    """Returns the recipe with its numbers filled in, the faces as they will be used, the info."""
-    face_size = recipe.data.face_size if Path(data).is_dir() else None
-    faces = read_faces(data, skip_bad=skip_bad, face_size=face_size, channels=recipe.data.channels)
-    if faces.labels is None:
-        raise BadInputError(f"{data}: has no labels to learn from")
-    chosen, selection_faces, train_split, selection_split = choose_faces(recipe, faces)
-    recipe = with_own_normalisation(recipe, chosen)
-    train_faces = grow(chosen, recipe.data.grow, recipe.data.split_seed)
-    if recipe.data.balance == "oversample":
-        train_faces = oversample(train_faces, recipe.data.split_seed)
-    info = RunInfo(
+def _info(
+    faces: TrainingData, data: str | Path, init: str | Path | None, skip_bad: bool
+) -> RunInfo:
+    return RunInfo(
         data=str(Path(data).resolve()),
         init=None if init is None else _absolute(init),
         skip_bad=skip_bad,
-        labels=train_faces.label_names,
-        face_size=faces.images.shape[1],
-        channels=channels_of(faces),
-        train_split=train_split,
-        selection_split=selection_split,
-        train_faces=len(train_faces),
-        selection_faces=len(selection_faces),
-        data_hash=faces.content_hash(),
-        train_hash=chosen.content_hash(),
-        selection_hash=selection_faces.content_hash(),
+        labels=faces.train.label_names,
+        face_size=faces.train.face_size,
+        channels=channels_of(faces.train),
+        train_split=faces.train_split,
+        selection_split=faces.selection_split,
+        train_faces=len(faces.train),
+        selection_faces=len(faces.selection),
+        data_hash=faces.data_hash,
+        train_hash=faces.train_hash,
+        selection_hash=faces.selection_hash,
         git_revision=run_folder.git_revision(),
         versions=run_folder.versions(),
         machine=f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads",
     )
-    return recipe, train_faces, selection_faces, info
 
 
 def _absolute(model: str | Path) -> str:
     return "default" if str(model) == "default" else str(Path(model).resolve())
 
 
-def _to_the_end(
-    state: TrainingState, run: Path, info: RunInfo, warnings: list[str] | None = None
-) -> Path:
+def _to_the_end(state: TrainingState, run: Path, info: RunInfo, warnings: list[str]) -> Path:
     """Consumes the loop: every epoch to the metrics, TensorBoard and a checkpoint; then exports."""
     if not state.accelerator.is_main_process:
         for _ in epochs(state):
@@ -266,7 +213,7 @@ def _to_the_end(
         SummaryWriter(str(events), purge_step=state.epoch + 1) as writer,
         shown(state) as console,
     ):
-        for warning in warnings or []:
+        for warning in warnings:
             console.print(f"mien: warning: {warning}")
         console.print(
             f"{state.recipe.model.name}: {count_parameters(state.bare_net):,} parameters, "

@@ -161,13 +161,12 @@ def start(
     optimizer = accelerator.prepare_optimizer(build_optimizer(net, recipe.optimizer))
 
     device, channels = accelerator.device, channels_of(train)
-    faces = torch.from_numpy(np.ascontiguousarray(as_channels(train.images, channels)))
     seen = as_channels(centre_crop(selection.images, recipe.data.input_size), channels)
     parity = np.random.default_rng([recipe.train.seed, 2]).integers(0, 2, len(train))
     return TrainingState(
         recipe=recipe,
         labels=train.label_names,
-        train_faces=faces.permute(0, 3, 1, 2).contiguous().to(device),
+        train_faces=as_tensor(train).to(device),
         train_labels=torch.from_numpy(train.labels).to(device),
         first_parity=torch.from_numpy(parity).to(device),
         selection_faces=torch.from_numpy(np.ascontiguousarray(seen)).to(device),
@@ -178,6 +177,12 @@ def start(
         optimizer=optimizer,
         average=average,
     )
+
+
+def as_tensor(faces: FaceSet) -> Tensor:
+    """Returns the face images as uint8 `[N, C, S, S]`."""
+    images = np.ascontiguousarray(as_channels(faces.images, channels_of(faces)))
+    return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
 
 
 def build_net(recipe: Recipe, image_channels: int, num_classes: int) -> nn.Module:

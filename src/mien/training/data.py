@@ -1,0 +1,129 @@
+"""What a recipe makes of a labelled set: the faces to learn from and those to select on."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mien.data import FaceSet, grow, oversample
+from mien.data import read as read_faces
+from mien.errors import BadInputError, UsageError
+from mien.models import normalisation_of
+from mien.recipes import Recipe
+
+_SHOWN_PROBLEMS = 3
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Faces as a run uses them.
+
+    Attributes:
+        recipe: The recipe with its numbers filled in.
+        train: Faces to learn from, rare classes grown where the recipe says so.
+        selection: Faces to select on.
+        train_split: What the first are called.
+        selection_split: What the second are called.
+        data_hash: `FaceSet.content_hash()` of the whole set.
+        train_hash: Of the training faces before any were added.
+        selection_hash: Of the selection faces.
+        problems: Bad rows that were left out.
+    """
+
+    recipe: Recipe
+    train: FaceSet
+    selection: FaceSet
+    train_split: str
+    selection_split: str
+    data_hash: str
+    train_hash: str
+    selection_hash: str
+    problems: tuple[str, ...]
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """What must be the same when a run goes on."""
+        return {"train_hash": self.train_hash, "selection_hash": self.selection_hash}
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a user should know about the faces."""
+        if not self.problems:
+            return []
+        first = "; ".join(self.problems[:_SHOWN_PROBLEMS])
+        return [f"skipped {len(self.problems)} bad rows, the first: {first}"]
+
+
+def read_training_data(recipe: Recipe, data: str | Path, skip_bad: bool = False) -> TrainingData:
+    """Returns the faces that a recipe trains on and selects on.
+
+    Args:
+        recipe: Chooses splits, expressions, size, colour and growth.
+        data: A labelled set, as `mien.data.read` takes it.
+        skip_bad: Leave unreadable rows out instead of refusing the set.
+
+    Raises:
+        MissingError: The data is not there.
+        BadInputError: It cannot be read or has no labels.
+        UsageError: It lacks what the recipe names.
+    """
+    size = recipe.data.face_size if Path(data).is_dir() else None
+    faces = read_faces(data, skip_bad=skip_bad, face_size=size, channels=recipe.data.channels)
+    if faces.labels is None:
+        raise BadInputError(f"{data}: has no labels to learn from")
+    chosen, selection, train_split, selection_split = choose_faces(recipe, faces)
+    recipe = with_own_normalisation(recipe, chosen)
+    train = grow(chosen, recipe.data.grow, recipe.data.split_seed)
+    if recipe.data.balance == "oversample":
+        train = oversample(train, recipe.data.split_seed)
+    return TrainingData(
+        recipe=recipe,
+        train=train,
+        selection=selection,
+        train_split=train_split,
+        selection_split=selection_split,
+        data_hash=faces.content_hash(),
+        train_hash=chosen.content_hash(),
+        selection_hash=selection.content_hash(),
+        problems=faces.problems,
+    )
+
+
+def choose_faces(recipe: Recipe, faces: FaceSet) -> tuple[FaceSet, FaceSet, str, str]:
+    """Returns the faces to learn from, those to select on, and what each part is called.
+
+    A set without splits is used whole; where it lacks the selection split, a part of the training
+    split is held out.
+    """
+    knobs = recipe.data
+    if knobs.drop:
+        faces = faces.drop_expressions(knobs.drop)
+    train, name = faces, "all"
+    if faces.split_names:
+        train, name = faces.take_split(knobs.train_split), knobs.train_split
+        try:
+            return train, faces.take_split(knobs.selection_split), name, knobs.selection_split
+        except UsageError:
+            pass
+    train, held_out = train.split_by_ratio(
+        knobs.selection_fraction, seed=knobs.split_seed, stratified=knobs.stratified
+    )
+    part = f"{knobs.selection_fraction:g} of {name}, seed {knobs.split_seed}"
+    return train, held_out, f"{name} without {part}", part
+
+
+def with_own_normalisation(recipe: Recipe, faces: FaceSet) -> Recipe:
+    """Returns the recipe with mean and std filled in where it names none.
+
+    A backbone of timm brings its own; any other network takes those of the training faces.
+    """
+    if recipe.data.mean:
+        return recipe
+    own = normalisation_of(recipe.model.name)
+    if own is None:
+        axes = (0, 1, 2)
+        own = (np.atleast_1d(faces.images.mean(axes)), np.atleast_1d(faces.images.std(axes)))
+        own = tuple((values / 255).round(4).tolist() for values in own)
+    page = recipe.model_dump()
+    data = {**page["data"], "mean": own[0], "std": own[1]}
+    return Recipe.model_validate({**page, "data": data})

@@ -1,0 +1,62 @@
+"""A batch of training faces as the network sees them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mien.recipes import Recipe
+from mien.training.augment import Randomness, mirrored_faces, training_views
+from mien.training.data import read_training_data
+from mien.training.state import as_tensor
+
+
+@dataclass(frozen=True)
+class Preview:
+    """Augmented training faces.
+
+    Attributes:
+        views: uint8 `[N, s, s]` grey or `[N, s, s, 3]` RGB, before normalising.
+        labels: int64 `[N]`, indices into `label_names`.
+        label_names: The classes.
+    """
+
+    views: np.ndarray
+    labels: np.ndarray
+    label_names: tuple[str, ...]
+
+
+def preview(recipe: Recipe, data: str | Path, num_faces: int = 64, epoch: int = 1) -> Preview:
+    """Returns the first faces of an epoch as the recipe's network would see them, at full size.
+
+    Args:
+        recipe: Chooses the faces and changes them.
+        data: A labelled set, as `mien.data.read` takes it.
+        num_faces: How many, at the most.
+        epoch: Counted from 1; another epoch, other faces and changes.
+
+    Raises:
+        BadInputError: The data cannot be read or has no labels.
+        UsageError: Recipe and faces do not go together.
+    """
+    prepared = read_training_data(recipe, data)
+    recipe, faces = prepared.recipe, prepared.train
+    assert faces.labels is not None
+    order = np.random.default_rng([recipe.train.seed, epoch]).permutation(len(faces))[:num_faces]
+    randomness = Randomness.of(recipe.train.seed, epoch, 0, torch.device("cpu"))
+    parity = np.random.default_rng([recipe.train.seed, 2]).integers(0, 2, len(faces))
+    indices = torch.from_numpy(order)
+    mirrored = mirrored_faces(recipe.augment, indices, torch.from_numpy(parity), epoch, randomness)
+    views = training_views(
+        as_tensor(faces.take(order)),
+        mirrored,
+        knobs=recipe.augment,
+        input_size=recipe.data.input_size,
+        size=recipe.data.input_size,
+        grey=recipe.data.mean[0],
+        randomness=randomness,
+    )
+    pixels = (views * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    grey = pixels.shape[3] == 1
+    return Preview(pixels[..., 0] if grey else pixels, faces.labels[order], faces.label_names)
