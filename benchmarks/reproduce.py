@@ -1,0 +1,205 @@
+"""The reports' systems, trained by mien on the real data: docs/reproduction.md, from run records.
+
+    python benchmarks/reproduce.py                    writes the page from docs/runs/
+    python benchmarks/reproduce.py --collect RUN...   first copies those runs' records there
+
+A record is what a run folder holds without weights: recipe.toml, run.json, metrics.jsonl. A run
+that was stopped counts with the epochs it did.
+"""
+
+import argparse
+import json
+import math
+import shutil
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mien.evaluation import wilson_interval
+from mien.models import architecture, count_macs, count_parameters, create_model
+from mien.recipes import Recipe, load_recipe
+from mien.training.run_folder import INFO, METRICS, RECIPE, RunInfo, read_info, read_metrics
+
+ROOT = Path(__file__).parents[1]
+RECORDS = ROOT / "docs" / "runs"
+PAGE = ROOT / "docs" / "reproduction.md"
+
+# What the reports say: (report, accuracy in %), by architecture; None where it gives no figure.
+REPORTED: dict[str, tuple[str, str]] = {
+    "logistic": ("A", "about 31"),
+    "feedforward": ("A", "-"),
+    "plain_cnn": ("A", "-"),
+    "small_resnet": ("A", "-"),
+    "resnet9": ("B", "70"),
+    "resnet9_elu": ("C", "-"),
+    "compact_cnn": ("D", "61.4"),
+    "emocnn": ("E", "59.6"),
+    "emo2cnn": ("E", "58.1"),
+    "emo3cnn": ("E", "51"),
+    "emo4cnn": ("E", "53"),
+    "emo5cnn": ("E", "62"),
+    "emo6cnn": ("E", "worst"),
+    "vgg16": ("E cites", "72"),
+}
+
+HEAD = """\
+# Reproduction
+
+The reports' systems, trained by mien under the recipes that carry their names. This page is written
+by `python benchmarks/reproduce.py` from the records in [runs/](runs): what each run wrote itself,
+without its weights. PrivateTest was not used.
+
+*Best* is the epoch with the highest accuracy on the faces named under *measured on*, as the reports
+count; it flatters, for that epoch was chosen on the same faces. *Last* is the last epoch and does
+not. Intervals are Wilson's 95 %. FLOP = 6 x multiply-adds x faces seen. Minutes are wall clock on
+2 cores, often with other work beside.
+
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """The record of one run."""
+
+    name: str
+    recipe: Recipe
+    info: RunInfo
+    records: list[dict[str, Any]]
+
+    @property
+    def best(self) -> float:
+        """The highest accuracy of any epoch."""
+        return max(record["accuracy"] for record in self.records)
+
+    @property
+    def last(self) -> float:
+        """The accuracy of the last epoch done."""
+        return self.records[-1]["accuracy"]
+
+
+def main() -> None:
+    """Collects what is asked for and writes the page."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--collect", type=Path, nargs="*", default=[], metavar="RUN")
+    for run in parser.parse_args().collect:
+        collect(run)
+    runs = [read_run(folder) for folder in sorted(RECORDS.iterdir()) if folder.is_dir()]
+    PAGE.write_text(page([run for run in runs if run.recipe.model.name in REPORTED]))
+    print(f"{PAGE.relative_to(ROOT)}: {len(runs)} runs")
+
+
+def collect(run: Path) -> None:
+    """Copies a run's record to docs/runs, the data's path cut to its name."""
+    target = RECORDS / run.name
+    target.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(run / RECIPE, target / RECIPE)
+    shutil.copyfile(run / METRICS, target / METRICS)
+    page = json.loads((run / INFO).read_text())
+    page["data"] = Path(page["data"]).name
+    (target / INFO).write_text(json.dumps(page, indent=2) + "\n")
+
+
+def read_run(folder: Path) -> Run:
+    """Returns the record in a folder."""
+    return Run(folder.name, load_recipe(folder / RECIPE), read_info(folder), read_metrics(folder))
+
+
+def page(runs: list[Run]) -> str:
+    """Returns the page as Markdown."""
+    groups: dict[str, list[Run]] = defaultdict(list)
+    for run in runs:
+        train = run.recipe.train.model_copy(update={"seed": 0})
+        groups[run.recipe.model_copy(update={"train": train}).model_dump_json()].append(run)
+    ordered = sorted(groups.values(), key=lambda group: _order(group[0].recipe.model.name))
+    lines = [
+        "| recipe | parameters | MMAC | measured on | seeds | epochs | minutes | FLOP | report % "
+        "| best % | last % |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+        *(row(group) for group in ordered),
+    ]
+    return HEAD + "\n".join(lines) + "\n" + cost_table(ordered)
+
+
+def row(group: list[Run]) -> str:
+    """Returns the table row of runs that differ in their seed alone."""
+    run = group[0]
+    net, channels = _net(run.recipe)
+    macs = count_macs(net, channels, run.recipe.data.input_size)
+    trained = [record for record in run.records if record["epoch"] > 0]
+    done = "/".join(sorted({str(each.records[-1]["epoch"]) for each in group}))
+    minutes = sum(record["seconds"] for record in trained) / 60
+    flop = 6 * macs * run.info.train_faces * len(trained)
+    seeds = ", ".join(str(each.recipe.train.seed) for each in group)
+    report, reported = REPORTED[run.recipe.model.name]
+    return (
+        f"| {run.name.rsplit('-', 1)[0]} | {count_parameters(net):,} | {macs / 1e6:.1f} "
+        f"| {run.info.selection_faces:,} ({run.info.selection_split}) | {seeds} "
+        f"| {done} of {run.recipe.train.epochs} | {minutes:.0f} | {flop:.1e} "
+        f"| {reported} ({report}) | {_figure(group, 'best')} | {_figure(group, 'last')} |"
+    )
+
+
+def _figure(group: list[Run], which: str) -> str:
+    values = [getattr(run, which) for run in group]
+    mean = sum(values) / len(values)
+    num_faces = group[0].info.selection_faces
+    low, high = wilson_interval(round(mean * num_faces), num_faces)
+    text = f"**{mean:.1%}** ({low:.1%} to {high:.1%})"
+    if len(values) > 1:
+        spread = math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1))
+        text += f", SD {100 * spread:.1f}: " + ", ".join(f"{value:.1%}" for value in values)
+    return text
+
+
+def cost_table(groups: list[list[Run]]) -> str:
+    """Returns what full length would cost for the recipes whose runs were not finished."""
+    speeds = [
+        6 * count_macs(*_sized(run)) * record["faces_per_second"]
+        for group in groups
+        for run in group
+        for record in run.records
+        if record["faces_per_second"] and run.recipe.model.name.startswith(("emo", "resnet", "vgg"))
+    ]
+    unfinished = [
+        group[0] for group in groups if group[0].records[-1]["epoch"] < group[0].recipe.train.epochs
+    ]
+    if not unfinished or not speeds:
+        return ""
+    lines = [
+        "\n## Not trained to the end",
+        "",
+        f"Hours at full length on FER2013's 28,709 training faces at {max(speeds) / 1e9:.0f} "
+        "GFLOP/s, the best an epoch above reached.",
+        "",
+        "| recipe | epochs | FLOP | hours |",
+        "|---|---|---|---|",
+    ]
+    for run in unfinished:
+        flop = 6 * count_macs(*_sized(run)) * 28_709 * run.recipe.train.epochs
+        lines.append(
+            f"| {run.name.rsplit('-', 1)[0]} | {run.recipe.train.epochs} | {flop:.1e} "
+            f"| {flop / max(speeds) / 3600:.1f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _sized(run: Run) -> tuple[Any, int, int]:
+    net, channels = _net(run.recipe)
+    return net, channels, run.recipe.data.input_size
+
+
+def _net(recipe: Recipe) -> tuple[Any, int]:
+    entry = architecture(recipe.model.name)
+    options = {"input_size": recipe.data.input_size, **recipe.model.options}
+    return create_model(recipe.model.name, 7 - len(recipe.data.drop), **options), entry.channels
+
+
+def _order(name: str) -> int:
+    return list(REPORTED).index(name)
+
+
+if __name__ == "__main__":
+    main()
