@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import safetensors.torch
 import torch
-from safetensors.torch import save_file
 from torch import nn
 
 from mien.classifier import Classifier
@@ -43,7 +43,8 @@ def write_model_folder(folder: Path, net: nn.Module, config: ModelConfig, in_cha
         temperature=config.temperature,
     ).eval()
     weights = {name: value.contiguous().clone() for name, value in net.state_dict().items()}
-    save_file(weights, folder / WEIGHTS, {"architecture": config.architecture})
+    content = safetensors.torch.save(weights, {"architecture": config.architecture})
+    (folder / WEIGHTS).write_bytes(content)  # save_file would make it readable to its owner alone
     write_onnx(classifier, config, folder / NETWORK)
     write_config(folder, config)
     (folder / CARD).write_text(model_card(config), encoding="utf-8")
