@@ -13,7 +13,11 @@ class PixelDecoder:
 
     def __init__(self, size: int) -> None:
         """Makes room for blocks of up to `size` bytes."""
+        size += size % 2  # for the pairs
         self._arrays = np.empty((6, size), np.uint8)
+        self._pairs = np.empty(size // 2, np.uint16)
+        self._ends_pair = np.empty(size // 2, bool)
+        self._of_pair = np.empty(size // 2, np.uint8)
 
     def decode(
         self, text: np.ndarray, spans: list[tuple[int, int]], num_pixels: int
@@ -56,20 +60,36 @@ class PixelDecoder:
             return None
         np.multiply(hundreds, _HUNDRED, out=hundreds)
         np.add(values, hundreds, out=values)
-        ends = is_end.view(bool).nonzero()[0]
+        pairs, of_pair = self._pair_up(values, is_end)
         bounds = np.array(spans)
         if (
-            len(ends) != len(spans) * num_pixels
-            or (ends[::num_pixels] < bounds[:, 0]).any()
-            or (ends[num_pixels - 1 :: num_pixels] >= bounds[:, 1]).any()
+            len(pairs) != len(spans) * num_pixels
+            or (2 * pairs[::num_pixels] + 1 < bounds[:, 0]).any()
+            or (2 * pairs[num_pixels - 1 :: num_pixels] >= bounds[:, 1]).any()
         ):
             return None
-        pixels = values.take(ends)
+        pixels = of_pair.take(pairs)
         # Zeros in front, a fourth digit, a second space make the text longer than these pixels
         # need; 256 to 299 have wrapped to 0 to 43 and need less than there is.
         if (bounds[:, 1] - bounds[:, 0]).sum() != _text_length(pixels) - len(spans):
             return None
         return pixels.reshape(len(spans), num_pixels)
+
+    def _pair_up(self, values: np.ndarray, is_end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns which pairs of bytes hold a number's end, and every pair's value.
+
+        Two ends are two bytes apart at least, so that a pair holds one at the most; looking for
+        them among half as many places takes half the time.
+        """
+        size = len(values) // 2
+        pairs, ends_pair, of_pair = self._pairs[:size], self._ends_pair[:size], self._of_pair[:size]
+        np.multiply(values, is_end, out=values)
+        both = values[: 2 * size].view(np.uint16)
+        np.right_shift(both, 8, out=pairs)
+        np.bitwise_or(pairs, both, out=pairs)
+        np.copyto(of_pair, pairs, casting="unsafe")
+        np.not_equal(is_end[: 2 * size].view(np.uint16), 0, out=ends_pair)
+        return ends_pair.nonzero()[0], of_pair
 
 
 def _text_length(pixels: np.ndarray) -> int:
