@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -10,6 +11,9 @@ from mien.recipes import Recipe
 from mien.training.augment import Randomness, mirrored_faces, training_views
 from mien.training.data import read_training_data
 from mien.training.state import as_tensor
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -60,3 +64,16 @@ def preview(recipe: Recipe, data: str | Path, num_faces: int = 64, epoch: int = 
     pixels = (views * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
     grey = pixels.shape[3] == 1
     return Preview(pixels[..., 0] if grey else pixels, faces.labels[order], faces.label_names)
+
+
+def draw_preview(batch: Preview, recipe_name: str) -> "Figure":
+    """Returns the figure of a previewed batch, each face with its class."""
+    from mien.plots import draw_face_grid
+
+    side = batch.views.shape[1]
+    return draw_face_grid(
+        list(batch.views),
+        columns=8,
+        title=f"{len(batch.views)} training faces as {recipe_name} shows them, {side} px",
+        captions=[batch.label_names[label] for label in batch.labels],
+    )
