@@ -5,6 +5,7 @@ import pytest
 from typer.testing import CliRunner
 
 from drawn_faces import drawn_set, write_fer_csv
+from mien.classifier import Classifier
 from mien.cli import app
 from mien.data import read
 from mien.evaluation import evaluate
@@ -36,13 +37,18 @@ def run(*arguments):
 def record_training(model, data):
     """Writes into the model that it was trained and selected on this set's splits."""
     faces = read(data)
-    network = onnx.load(model / "model.onnx")
-    config = json.loads(network.metadata_props[0].value)
-    config["training"] = {
+    record = {
         "data_hash": faces.content_hash(),
         "train_hash": faces.take_split("Training").content_hash(),
         "selection_hash": faces.take_split("PublicTest").content_hash(),
     }
+    change_training(model, record)
+
+
+def change_training(model, record):
+    network = onnx.load(model / "model.onnx")
+    config = json.loads(network.metadata_props[0].value)
+    config["training"] = record
     onnx.helper.set_model_props(network, {METADATA_KEY: json.dumps(config)})
     onnx.save(network, model / "model.onnx")
 
@@ -55,13 +61,68 @@ def test_json_of_one_model_is_its_report(model, data):
     assert report.num_faces == 12
 
 
-def test_json_of_several_models_is_a_list_that_names_them(tmp_path, model, data):
+def test_json_of_several_models_names_them_and_their_differences(tmp_path, model, data):
     other = write_tiny_model(tmp_path / "other", input_size=48, seed=1)
     options = ["--data", data, "--split", "PrivateTest", "--tta", "--json"]
-    documents = json.loads(run(model, other, *options).stdout)
-    assert [document.pop("model") for document in documents] == [str(model), str(other)]
-    assert [document["num_views"] for document in documents] == [10, 2]
-    assert documents[1] == json.loads(run(other, *options).stdout)
+    document = json.loads(run(model, other, *options).stdout)
+    assert list(document) == ["models", "differences", "groups"]
+    reports = document["models"]
+    assert [report.pop("model") for report in reports] == [str(model), str(other)]
+    assert [report["num_views"] for report in reports] == [10, 2]
+    assert reports[1] == json.loads(run(other, *options).stdout)
+    (difference,) = document["differences"]
+    assert (difference["reference"], difference["model"]) == (str(model), str(other))
+    expected = reports[1]["accuracy"] - reports[0]["accuracy"]
+    assert difference["accuracy_difference"] == pytest.approx(expected)
+    low, high = difference["accuracy_difference_ci95"]
+    assert low <= expected <= high
+    assert document["groups"] == []
+
+
+def test_the_tables_of_several_models_end_in_differences_and_seeds(tmp_path, model, data):
+    models = [model, write_tiny_model(tmp_path / "second", seed=1)]
+    for seed, folder in enumerate(models):
+        change_training(folder, {"recipe": {"train": {"seed": seed}}})
+    result = run(*models, "--data", data, "--split", "PublicTest")
+    assert result.exit_code == 0, result.output
+    lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
+    assert f"differences to {model}, on the same faces" in lines
+    first, second = (evaluate(each, read(data).take_split("PublicTest")) for each in models)
+    row = next(line for line in lines if line.startswith(f"{models[1]} ")).split()
+    assert row[1] in (f"{second.accuracy - first.accuracy:+.4f}", "on")
+    assert f"seeds 0, 1 of one recipe (n = 2): {models[0]}, {models[1]}" in lines
+    mean, half = (first.accuracy + second.accuracy) / 2, abs(first.accuracy - second.accuracy)
+    assert f"accuracy {mean:.4f} ± {half / 2**0.5:.4f}" in lines
+
+
+def test_every_model_looks_at_the_faces_once(tmp_path, model, data, monkeypatch):
+    looks = []
+    original = Classifier.logits
+
+    def count(self, faces, *rest):
+        looks.append((self.folder.name, len(faces)))
+        return original(self, faces, *rest)
+
+    monkeypatch.setattr(Classifier, "logits", count)
+    other = write_tiny_model(tmp_path / "other", seed=1)
+    options = ["--data", data, "--split", "PublicTest", "--output", tmp_path / "out"]
+    assert run(model, other, *options).exit_code == 0
+    assert looks == [("model", 12), ("other", 12)]
+    names = ["confusion.png", "per_class.png", "reliability.png", "report.html", "report.json"]
+    for folder in ("model", "other"):
+        assert sorted(path.name for path in (tmp_path / "out" / folder).iterdir()) == names
+
+
+def test_the_page_says_what_the_warning_says(tmp_path, model, data):
+    record_training(model, data)
+    options = ["--data", data, "--split", "PublicTest", "--output", tmp_path / "out", "--json"]
+    result = run(model, *options)
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout) == json.loads((tmp_path / "out/report.json").read_text())
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "the model was selected on" in page
+    assert "on faces.csv, split PublicTest" in page
+    assert f"written: {tmp_path / 'out' / 'report.html'}" in result.stderr
 
 
 def test_the_table_shows_the_figures_whole(model, data):
@@ -115,6 +176,14 @@ def test_bad_rows_stop_the_run_or_are_skipped_and_told(model, data):
     assert result.exit_code == 0
     assert json.loads(result.stdout)["num_faces"] == 11
     assert "faces.csv" in result.stderr
+
+
+def test_many_bad_rows_are_told_within_bounds(model, data):
+    data.write_text(data.read_text() + "9,7 7,PublicTest\n" * 30)
+    result = run(model, "--data", data, "--split", "PublicTest", "--json", "--skip-bad")
+    assert result.exit_code == 0, result.output
+    assert "skipped 30 bad rows" in result.stderr
+    assert result.stderr.count("\n") == 6
 
 
 @pytest.mark.parametrize(

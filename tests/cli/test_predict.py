@@ -11,6 +11,7 @@ from PIL import Image
 from skimage.data import astronaut
 from typer.testing import CliRunner
 
+from drawn_faces import drawn_set, write_fer_csv
 from mien.cli import app
 from tiny_model import write_tiny_model
 
@@ -149,6 +150,35 @@ def test_a_csv_of_faces_without_labels(model: Path, tmp_path: Path) -> None:
     drawn = Outcome(model, path, "--output", tmp_path / "drawn")
     assert drawn.code == 2
     assert "face images are not drawn on" in drawn.err
+
+
+@pytest.mark.parametrize(("num_faces", "shown"), [(3, 3), (40, 36)])
+def test_a_grid_of_face_images(model: Path, tmp_path: Path, num_faces: int, shown: int) -> None:
+    path = write_fer_csv(tmp_path / "test.csv", drawn_set(num_faces)[0], None, None)
+    result = Outcome(model, path, "--json", "--output", tmp_path / "new" / "grid.svg")
+    assert result.code == 0, result.err
+    text = (tmp_path / "new" / "grid.svg").read_text()
+    assert f"<!-- test.csv: {shown} of {num_faces} faces, as read -->" in text
+    assert text.count("<image ") == shown
+    faces = [json.loads(line)["faces"][0] for line in result.out.splitlines()]
+    assert len(faces) == num_faces
+    first = faces[0]
+    doubt = "?" if first["uncertain"] else ""
+    assert f"<!-- {first['expression']}{doubt} {first['confidence']:.0%} -->" in text
+    assert Outcome(model, path, "--output", tmp_path / "grid.png").code == 0
+    with Image.open(tmp_path / "grid.png") as picture:
+        assert picture.format == "PNG"
+
+
+def test_a_grid_takes_face_images_only(model: Path, album: Path, tmp_path: Path) -> None:
+    result = Outcome(model, album / "a.png", "--output", tmp_path / "grid.png")
+    assert result.code == 2
+    assert "annotated pictures go to a folder" in result.err
+    (tmp_path / "bad.csv").write_text("pixels\n1 2 3\n")
+    result = Outcome(model, tmp_path / "bad.csv", "--output", tmp_path / "grid.png")
+    assert result.code == 3
+    assert "bad.csv" in result.err
+    assert not (tmp_path / "grid.png").exists()
 
 
 @pytest.mark.parametrize(

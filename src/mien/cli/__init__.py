@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from mien.cli import data, evaluate, export, models, predict, recipes, train
+from mien.cli import data, evaluate, explain, export, models, plot, predict, recipes, train, tune
 from mien.cli.output import warn
 from mien.errors import MienError
 
@@ -61,8 +61,11 @@ def _main(
 app.command("predict")(predict.predict)
 app.command("evaluate")(evaluate.evaluate)
 app.command("train")(train.train)
+app.command("tune")(tune.tune)
+app.command("explain")(explain.explain)
 app.command("export")(export.export)
 app.add_typer(data.app, name="data")
+app.add_typer(plot.app, name="plot")
 app.command("models")(models.models)
 app.command("recipes")(recipes.recipes)
 

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.output import print_json, warn
+from mien.cli.output import need, print_json, warn_of_problems
 
 if TYPE_CHECKING:
-    from mien.data import FaceSet, Summary
+    from mien.data import Summary
 
 app = typer.Typer(no_args_is_help=True, help="Look at a labelled set.")
 
@@ -44,7 +44,7 @@ def info(
     from mien.data import read, summarise
 
     faces = read(path, votes=votes, skip_bad=skip_bad)
-    warn_of_problems(faces)
+    warn_of_problems(faces.problems)
     summary = summarise(faces)
     if as_json:
         print_json(summary.to_json_dict())
@@ -52,12 +52,29 @@ def info(
         _print_summary(path, summary)
 
 
-def warn_of_problems(faces: "FaceSet", limit: int = 5) -> None:
-    """Says on stderr how many bad rows were skipped, and what the first were."""
-    if faces.problems:
-        warn(f"skipped {len(faces.problems)} bad rows, the first:")
-        for problem in faces.problems[:limit]:
-            warn(problem)
+@app.command("preview")
+def preview(
+    path: Annotated[
+        Path, typer.Argument(help="A labelled set: CSV (.gz, .xz) or folder of pictures.")
+    ],
+    output: Annotated[Path, typer.Option(help="The picture to write: .png or .svg.")],
+    recipe: Annotated[str, typer.Option(help="A recipe's name or TOML file.")] = "mien_s",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a knob: augment.flip=none."),
+    ] = None,
+    num_faces: Annotated[int, typer.Option("--faces", min=1, help="How many faces.")] = 32,
+    epoch: Annotated[int, typer.Option(min=1, help="Another epoch, other faces and changes.")] = 1,
+) -> None:
+    """Draw a batch of training faces as the network sees them under a recipe."""
+    need("torch", "train")
+    from mien import training
+    from mien.plots import check_picture_path, write_figure
+    from mien.recipes import load_recipe
+
+    check_picture_path(output)
+    batch = training.preview(load_recipe(recipe, settings or []), path, num_faces, epoch)
+    typer.echo(write_figure(training.draw_preview(batch, recipe), output))
 
 
 def _print_summary(path: Path, summary: "Summary") -> None:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.output import print_json, warn
+from mien.cli.output import need, note, print_json, warn, warn_of_problems
 
 if TYPE_CHECKING:
-    from mien.evaluation import Report
+    from mien.evaluation import Comparison, Report
 
 
 def evaluate(
@@ -35,49 +35,70 @@ def evaluate(
             "looks at a crop, else the face and its mirror image.",
         ),
     ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write figures, report.json and report.html, a page with the worst mistakes, to "
+            "this folder; with several models to a folder for each inside.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON; a list where there are several models.")
+        bool,
+        typer.Option(
+            "--json", help="Print JSON; of several models the keys models, differences, groups."
+        ),
     ] = False,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave unreadable rows out instead of stopping.")
     ] = False,
 ) -> None:
-    """Measure models on a labelled set.
+    """Measure models on a labelled set, and how they differ from the first.
 
     Reports accuracy with its 95 % interval, balanced accuracy, precision, recall and F1, log
-    loss, calibration error and the confusion matrix. Warns where the faces took part in the
-    model's training or selection.
+    loss, calibration error and the confusion matrix. Of several models it adds paired differences
+    (bootstrap interval, McNemar's exact test), and mean and standard deviation of those that
+    differ by their training seed alone. Warns where the faces took part in a model's training or
+    selection.
     """
-    from mien.classifier import Classifier
+    if output is not None:
+        need("matplotlib", "plots")
     from mien.data import read
-    from mien.evaluation import evaluate as evaluate_model
-    from mien.evaluation import honesty_warning
+    from mien.evaluation import collect, compare, honesty_warning
 
     whole = read(data, skip_bad=skip_bad)
-    for problem in whole.problems:
-        warn(f"skipped {problem}")
+    warn_of_problems(whole.problems)
     if split is None and len(whole.split_names) > 1:
         warn(f"no --split: pooling {', '.join(whole.split_names)}")
     faces = whole if split is None else whole.take_split(split)
-    reports = []
+    part = f", split {split}" if split else ""
+    evaluations, notes = [], []
     for model in models:
-        classifier = Classifier(model)
-        warning = honesty_warning(classifier.config, faces, whole)
+        evaluation = collect(model, faces, tta)
+        warning = honesty_warning(evaluation.config, faces, whole)
         if warning:
             warn(f"{model}: {warning}")
-        report = evaluate_model(classifier, faces, tta)
-        reports.append(report)
+        evaluations.append(evaluation)
+        notes.append([warning] if warning else [])
         if not as_json:
-            _print_report(f"{model} on {data}{f', split {split}' if split else ''}", report)
-    if as_json and len(reports) == 1:
-        print_json(reports[0].to_json_dict())
-    elif as_json:
-        pairs = zip(models, reports, strict=True)
-        print_json([{"model": model, **report.to_json_dict()} for model, report in pairs])
+            _print_report(f"{model} on {data}{part}", evaluation.report)
+    comparison = compare(evaluations) if len(models) > 1 else None
+    if comparison is None and as_json:
+        print_json(evaluations[0].report.to_json_dict())
+    elif comparison is not None and as_json:
+        reports = [{"model": e.model, **e.report.to_json_dict()} for e in evaluations]
+        print_json({"models": reports, **comparison.to_json_dict()})
+    elif comparison is not None:
+        _print_comparison(comparison)
+    if output is not None:
+        from mien.evaluation.pages import report_folders, write_report
+
+        folders = [output] if comparison is None else report_folders(output, models)
+        for folder, evaluation, about in zip(folders, evaluations, notes, strict=True):
+            note(f"written: {write_report(folder, evaluation, faces, data.name + part, about)}")
 
 
 def _print_report(title: str, report: "Report") -> None:
-    from rich.console import Console
     from rich.table import Table
 
     low, high = report.accuracy_ci95
@@ -102,9 +123,43 @@ def _print_report(title: str, report: "Report") -> None:
         classes.add_row(name, *ratios, f"{scores.support:,}")
         confusion.add_row(name, *map(str, row))
 
+    _print_all(title, overall, classes, confusion)
+
+
+def _print_comparison(comparison: "Comparison") -> None:
+    from rich.table import Table
+
+    differences = Table("model", box=None, padding=(0, 1), pad_edge=False)
+    for column in ("accuracy", "95 % interval", "right alone", "reference alone", "McNemar p"):
+        differences.add_column(column, justify="right", no_wrap=True)
+    for each in comparison.differences:
+        low, high = each.accuracy_difference_ci95
+        differences.add_row(
+            each.model,
+            f"{each.accuracy_difference:+.4f}",
+            f"{low:+.4f} to {high:+.4f}",
+            f"{each.num_only_model_right:,}",
+            f"{each.num_only_reference_right:,}",
+            f"{each.mcnemar_p:.3g}",
+        )
+    reference = comparison.differences[0].reference
+    _print_all(f"differences to {reference}, on the same faces", differences)
+    for group in comparison.groups:
+        figures = Table("", box=None, padding=(0, 1), pad_edge=False)
+        figures.add_column("mean ± SD", justify="right")
+        for name, mean in group.mean.items():
+            figures.add_row(name.replace("_", " "), f"{mean:.4f} ± {group.sd[name]:.4f}")
+        seeds = ", ".join(map(str, group.seeds))
+        title = f"seeds {seeds} of one recipe (n = {len(group.seeds)}): {', '.join(group.models)}"
+        _print_all(title, figures)
+
+
+def _print_all(*parts: object) -> None:
+    from rich.console import Console
+
     # Only a terminal has a width to fit; a file or pipe gets every column whole.
     width = None if sys.stdout.isatty() else 1000
     console = Console(width=width, highlight=False, markup=False, emoji=False)
-    for part in (title, overall, classes, confusion):
+    for part in parts:
         console.print(part)
         console.print()

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import typer
@@ -22,6 +23,14 @@ def note(message: str) -> None:
 def warn(message: str) -> None:
     """Prints a warning on stderr."""
     typer.echo(f"mien: warning: {message}", err=True)
+
+
+def warn_of_problems(problems: Sequence[str], limit: int = 5) -> None:
+    """Says on stderr how many bad rows were skipped, and what the first were."""
+    if problems:
+        warn(f"skipped {len(problems):,} bad rows, the first:")
+        for problem in problems[:limit]:
+            warn(problem)
 
 
 def need(package: str, extra: str) -> None:

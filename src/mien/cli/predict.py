@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mien.cli.output import need
 from mien.errors import BadInputError
 
 _MANY = 10
@@ -35,7 +36,11 @@ def predict(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option(help="Write annotated pictures to this folder.", show_default=False),
+        typer.Option(
+            help="Write annotated pictures to this folder; of CSV files of face images, the first "
+            "36 with their expressions to this picture (.png, .svg).",
+            show_default=False,
+        ),
     ] = None,
     tta: Annotated[
         bool, typer.Option("--tta", help="Average several views of each face: slower, better.")
@@ -54,7 +59,12 @@ def predict(
     ]
     if len(sources) > 1:
         outputs.append(sinks.ErrorLines(sys.stderr))
-    if output is not None:
+    grid = None
+    if output is not None and sinks.is_grid(output):
+        need("matplotlib", "plots")
+        grid = sinks.FaceGrid(output, sources)
+        outputs.append(grid)
+    elif output is not None:
         outputs.append(sinks.AnnotatedPictures(output, sources))
     analyzer = Analyzer(model, detector, tta)
     with ExitStack() as stack:
@@ -63,6 +73,8 @@ def predict(
             outputs.append(sinks.CsvRows(stream, analyzer.labels))
         results = analyzer.results_with_pictures(sources)
         tally = sinks.write_results(_with_progress(results, len(sources)), outputs)
+    if grid is not None:
+        grid.save()
     if tally.errors:
         if tally.num_pictures == 1:
             raise BadInputError(tally.errors[0])

@@ -27,6 +27,15 @@ class ClassScores:
     support: np.ndarray
 
 
+@dataclass(frozen=True)
+class CalibrationBins:
+    """Mean confidence and accuracy (float64, 0 to 1) and faces of each bin, arrays `[bins]`."""
+
+    confidence: np.ndarray
+    accuracy: np.ndarray
+    counts: np.ndarray
+
+
 def confusion_matrix(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Returns how often each class was taken for each, int64 `[K true, K predicted]`.
 
@@ -102,21 +111,20 @@ def log_loss(logits: np.ndarray, labels: np.ndarray) -> float:
     return float(-_log_softmax(logits)[np.arange(len(labels)), labels].mean())
 
 
-def expected_calibration_error(
+def calibration_bins(
     logits: np.ndarray, labels: np.ndarray, num_bins: int = NUM_ECE_BINS
-) -> float:
-    """Returns the mean gap between the confidence in a decision and how often it is right.
+) -> CalibrationBins:
+    """Returns how confident decisions were and how often right, in bins of equal size.
 
-    The faces are sorted by the probability of their decision and cut into `num_bins` bins of
-    equal size (one face more in the first ones where N is no multiple; empty bins where
-    N < num_bins); each bin adds |accuracy - mean confidence| times its share of the faces. Faces
-    of equal confidence share their mean correctness, so that their order does not matter.
+    The faces are sorted by the probability of their decision and cut into `num_bins` bins (one
+    face more in the first ones where N is no multiple; bins without a face, where N < num_bins,
+    are left out). Faces of equal confidence share their mean correctness, so that their order does
+    not matter.
 
     Bins of equal mass: Nguyen and O'Connor, "Posterior calibration and exploratory analysis for
     natural language processing models", EMNLP 2015; Kumar, Liang and Ma, "Verified uncertainty
     calibration", NeurIPS 2019. Top label and 15 bins: Guo et al., ICML 2017, whose bins have equal
-    width. Chance alone keeps it above 0: perfect calibration is given about
-    sqrt(num_bins / (2 pi N)) at worst, 0.026 for 3,589 faces, so compare sets of like size only.
+    width.
 
     Raises:
         ValueError: The logits and labels do not fit each other, or hold no face.
@@ -126,8 +134,30 @@ def expected_calibration_error(
     correct = logits.argmax(axis=1) == labels
     _, group, sizes = np.unique(confidence, return_inverse=True, return_counts=True)
     correctness = (np.bincount(group, weights=correct) / sizes)[group]
-    gaps = (correctness - confidence)[np.argsort(confidence)]
-    return float(sum(abs(part.sum()) for part in np.array_split(gaps, num_bins)) / len(gaps))
+    order = np.argsort(confidence)
+    bins = [part for part in np.array_split(order, num_bins) if len(part)]
+    return CalibrationBins(
+        confidence=np.array([confidence[part].mean() for part in bins]),
+        accuracy=np.array([correctness[part].mean() for part in bins]),
+        counts=np.array([len(part) for part in bins]),
+    )
+
+
+def expected_calibration_error(
+    logits: np.ndarray, labels: np.ndarray, num_bins: int = NUM_ECE_BINS
+) -> float:
+    """Returns the mean gap between the confidence in a decision and how often it is right.
+
+    Each of `calibration_bins` adds |accuracy - mean confidence| times its share of the faces.
+    Chance alone keeps it above 0: perfect calibration is given about sqrt(num_bins / (2 pi N)) at
+    worst, 0.026 for 3,589 faces, so compare sets of like size only.
+
+    Raises:
+        ValueError: The logits and labels do not fit each other, or hold no face.
+    """
+    bins = calibration_bins(logits, labels, num_bins)
+    gaps = np.abs(bins.accuracy - bins.confidence)
+    return float((gaps * bins.counts).sum() / bins.counts.sum())
 
 
 def checked(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -10,6 +10,7 @@ from mien.classifier import Classifier
 from mien.data import FaceSet
 from mien.errors import BadInputError
 from mien.evaluation import metrics
+from mien.model_folder import ModelConfig
 
 
 @dataclass(frozen=True)
@@ -98,8 +99,37 @@ def score(
     )
 
 
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """A model on a labelled set, face by face.
+
+    Attributes:
+        model: What it was called: `default`, or the path of a model folder or run.
+        config: The model's.
+        logits: float32 `[N, K]`, of the views together.
+        labels: int64 `[N]`, as indices of the model's labels.
+        report: How well it did.
+    """
+
+    model: str
+    config: ModelConfig
+    logits: np.ndarray
+    labels: np.ndarray
+    report: Report
+
+    @property
+    def correct(self) -> np.ndarray:
+        """Whether each face was decided rightly, bool `[N]`."""
+        return self.logits.argmax(axis=1) == self.labels
+
+
 def evaluate(model: Classifier | str | Path, faces: FaceSet, tta: bool = False) -> Report:
-    """Returns the report on a model over all faces of a labelled set.
+    """Returns the report on a model over all faces of a labelled set: `collect`'s, alone."""
+    return collect(model, faces, tta).report
+
+
+def collect(model: Classifier | str | Path, faces: FaceSet, tta: bool = False) -> Evaluation:
+    """Returns what a model says of every face of a labelled set, and the report on it.
 
     Classes are matched by name, so the set may list them in another order or lack some of the
     model's. Faces are not resized: a model is judged on what it was made for.
@@ -124,7 +154,9 @@ def evaluate(model: Classifier | str | Path, faces: FaceSet, tta: bool = False) 
     logits = classifier.logits(faces.images, tta)
     if not np.isfinite(logits).all():
         raise BadInputError(f"{classifier.folder}: gives logits that are not finite numbers")
-    return score(logits, labels, classifier.labels, classifier.num_views(tta))
+    name = str(classifier.folder if isinstance(model, Classifier) else model)
+    report = score(logits, labels, classifier.labels, classifier.num_views(tta))
+    return Evaluation(name, classifier.config, logits, labels, report)
 
 
 def _labels_of_model(faces: FaceSet, known: tuple[str, ...]) -> np.ndarray:

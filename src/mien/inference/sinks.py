@@ -1,4 +1,4 @@
-"""Where results go: lines of text, JSON lines, CSV rows, annotated pictures."""
+"""Where results go: lines of text, JSON lines, CSV rows, annotated pictures, a grid of faces."""
 
 import csv
 import json
@@ -14,6 +14,8 @@ from mien.inference.drawing import draw_faces
 from mien.inference.results import PictureResult, csv_columns
 from mien.inference.sources import FaceFileSource, Source, source_files
 
+GRID_FACES, _GRID_COLUMNS = 36, 6
+_GRID_SUFFIXES = (".png", ".svg")
 _WRITABLE = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"))
 
 
@@ -124,6 +126,62 @@ class AnnotatedPictures:
             ) from error
 
 
+class FaceGrid:
+    """The first face images and their expressions, in one picture."""
+
+    def __init__(self, path: Path, sources: Sequence[Source]) -> None:
+        """Takes note of where it will be.
+
+        Args:
+            path: The picture, `.png` or `.svg`.
+            sources: All that will be read: files of face images.
+
+        Raises:
+            UsageError: A source is a picture, or would be written over.
+        """
+        names = []
+        for source in sources:
+            if not isinstance(source, FaceFileSource):
+                raise UsageError(
+                    f"{path} would hold a grid of face images, but {source.name} is a picture; "
+                    "annotated pictures go to a folder"
+                )
+            names.append(source.path.name)
+        self._path, self._names = path, ", ".join(names)
+        self._faces: list[tuple[np.ndarray, str]] = []
+        self._num_read = 0
+
+    def write(self, result: PictureResult, rgb: np.ndarray | None) -> None:
+        """Keeps the face, if it is one of the first."""
+        if rgb is None:
+            return
+        self._num_read += 1
+        if len(self._faces) < GRID_FACES:
+            (face,) = result.faces
+            doubt = "?" if face.uncertain else ""
+            self._faces.append((rgb, f"{face.expression}{doubt} {face.confidence:.0%}"))
+
+    def save(self) -> None:
+        """Writes the picture; nothing if no face could be read.
+
+        Raises:
+            BadInputError: It cannot be written.
+        """
+        from mien.plots import draw_face_grid, write_figure
+
+        if not self._faces:
+            return
+        images, captions = zip(*self._faces, strict=True)
+        columns = min(_GRID_COLUMNS, len(images))
+        title = f"{self._names}: {len(images)} of {self._num_read:,} faces, as read"
+        write_figure(draw_face_grid(images, columns, title, captions), self._path)
+
+
+def is_grid(output: Path) -> bool:
+    """Returns whether an output names one picture, not a folder of them."""
+    return output.suffix.lower() in _GRID_SUFFIXES and not output.is_dir()
+
+
 def create_csv(path: Path, sources: Sequence[Source]) -> TextIO:
     """Returns the new file `path`, open for `CsvRows`.
 
@@ -174,7 +232,10 @@ def _plan_targets(folder: Path, sources: Sequence[Source]) -> dict[str, Path]:
     taken: set[str] = set()
     for source in sources:
         if isinstance(source, FaceFileSource):
-            raise UsageError(f"{source.path}: face images are not drawn on; leave --output out")
+            raise UsageError(
+                f"{source.path}: face images are not drawn on one by one; name a picture (.png, "
+                ".svg) for a grid of them, or leave --output out"
+            )
         if source.name in targets:
             continue
         name = source.relative

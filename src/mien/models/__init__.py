@@ -12,6 +12,7 @@ from mien.models import (  # noqa: F401  (each registers its family)
 from mien.models.count import count_macs, count_parameters
 from mien.models.describe import Layer, describe, layer_table
 from mien.models.face_classifier import FaceClassifier
+from mien.models.load import load_classifier
 from mien.models.registry import (
     Architecture,
     architecture,
@@ -32,6 +33,7 @@ __all__ = [
     "describe",
     "layer_table",
     "list_models",
+    "load_classifier",
     "normalisation_of",
     "register",
 ]

@@ -1,6 +1,7 @@
 """Training: labelled faces and a recipe → a run with a model folder inside."""
 
+from mien.training.preview import draw_preview, preview
 from mien.training.run import export, resume, train
 from mien.training.run_folder import free_run_folder
 
-__all__ = ["export", "free_run_folder", "resume", "train"]
+__all__ = ["draw_preview", "export", "free_run_folder", "preview", "resume", "train"]

@@ -1,0 +1,54 @@
+"""`mien explain`: what a model looked at in a face."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mien.cli.output import need, note, print_json, warn
+from mien.errors import UsageError
+
+
+def explain(
+    face: Annotated[
+        Path, typer.Argument(metavar="FACE", help="A picture; its most certain face is explained.")
+    ],
+    output: Annotated[Path, typer.Option(help="The picture to write, .png or .svg.")],
+    model: Annotated[str, typer.Option(help="default, a model folder, or a run.")] = "default",
+    method: Annotated[
+        str,
+        typer.Option(
+            help="gradcam, integrated-gradients, activations (every layer's), or filters (the "
+            "first layer's)."
+        ),
+    ] = "gradcam",
+    expression: Annotated[
+        str | None,
+        typer.Option(help="The expression to explain; by default the perceived one."),
+    ] = None,
+    detector: Annotated[
+        str, typer.Option(help="retinaface, haar, or none: the picture is a face image.")
+    ] = "retinaface",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show what a model looked at to perceive an expression.
+
+    It explains the model, not the person: an expression perceived is not an emotion felt.
+    """
+    need("torch", "train")
+    from mien import explanation
+    from mien.plots import check_picture_path, write_figure
+
+    check_picture_path(output)
+    if output.resolve() == face.resolve():
+        raise UsageError(f"{output} would be written over; choose another --output")
+    if expression is not None and method not in explanation.OF_AN_EXPRESSION:
+        warn(f"--expression has no effect on {method}")
+    found = explanation.explain(face, method, model=model, expression=expression, detector=detector)
+    if found.num_faces > 1:
+        note(f"{face}: {found.num_faces} faces; the most certain one is explained")
+    write_figure(explanation.draw(found), output)
+    if as_json:
+        print_json({**found.to_json(), "output": str(output)})
+    else:
+        typer.echo(f"{found.summary} → {output}")

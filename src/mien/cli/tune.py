@@ -1,0 +1,171 @@
+"""`mien tune`: a recipe and what to vary → trials and the best recipe."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mien.cli.output import need, note, print_json
+from mien.errors import MienError, UsageError
+
+if TYPE_CHECKING:
+    from mien.training.search_result import SearchResult
+
+
+def tune(
+    recipe: Annotated[str, typer.Option(help="A recipe's name or TOML file.")],
+    data: Annotated[
+        Path, typer.Option(help="The labelled set: CSV (.gz, .xz) or folder of pictures.")
+    ],
+    output: Annotated[
+        Path, typer.Option(help="The study's folder; its name is the study's name in --storage.")
+    ],
+    searches: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--search",
+            metavar="KEY=VALUES",
+            help="Vary a knob: optimizer.lr=log(1e-4,1e-2), optimizer.momentum=uniform(0,0.99), "
+            "train.batch_size=int(16,256), optimizer.name=adam,adamax,sgd. Repeat it for more.",
+        ),
+    ] = None,
+    trials: Annotated[
+        int, typer.Option(min=1, help="Trials in all; those of earlier calls count.")
+    ] = 20,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Fix a knob: train.epochs=6."),
+    ] = None,
+    max_faces: Annotated[
+        int | None, typer.Option(min=2, help="Learn from so many faces only, drawn per class.")
+    ] = None,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Decides what is proposed and which faces are drawn.")
+    ] = 0,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="The study's database, to share it between machines: "
+            "postgresql+psycopg://user@host/name; by default study.db in --output.",
+        ),
+    ] = None,
+    prune: Annotated[
+        bool,
+        typer.Option(help="Stop trials that are worse than the median at the same epoch."),
+    ] = True,
+    lr_range: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LOW,HIGH",
+            help="Instead of a search, train an epoch while the learning rate grows, such as "
+            "from 1e-6,1: draws the loss and suggests a rate.",
+        ),
+    ] = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave unreadable rows out instead of stopping.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Search a recipe's best settings: every trial trains a fresh network.
+
+    The same command goes on with a search that was stopped, and run twice at once shares it.
+    Writes trials.csv, best.toml (for `mien train --recipe`) and plots to --output.
+    """
+    need("optuna", "train")
+    from mien.training.lr_range import lr_range_test
+    from mien.training.search import search
+
+    if lr_range is not None:
+        if searches or storage:
+            raise UsageError("--lr-range is a test of its own: leave --search and --storage out")
+        low, high = _read_range(lr_range)
+        curve = lr_range_test(
+            recipe, data, output, low, high, settings or [], max_faces, seed, skip_bad
+        )
+        if as_json:
+            print_json(asdict(curve))
+        elif curve.suggested is None:
+            raise MienError(f"the loss never fell between {low:g} and {high:g}: see {output}")
+        else:
+            typer.echo(f"optimizer.lr={curve.suggested:.2g}")
+            broke = f"breaks at {curve.broke_at:.2g}" if curve.broke_at else f"holds to {high:g}"
+            note(f"the loss is lowest at {curve.lowest_at:.2g} and {broke}; see {output}")
+        return
+    with _told_how_to_go_on(output):
+        result = search(
+            recipe,
+            data,
+            output,
+            searches or [],
+            settings=settings or [],
+            num_trials=trials,
+            max_faces=max_faces,
+            seed=seed,
+            storage=storage,
+            prune=prune,
+            skip_bad=skip_bad,
+        )
+    if as_json:
+        print_json(result.to_json_dict())
+    else:
+        _print_result(result)
+    if result.best is None:
+        raise MienError(f"no trial ran to its end; see {output}")
+    note(f"train with it: mien train --recipe {output / 'best.toml'} --data {data}")
+
+
+def _read_range(text: str) -> tuple[float, float]:
+    try:
+        low, high = (float(word) for word in text.strip("[]() ").split(","))
+    except ValueError as error:
+        message = f"--lr-range {text!r}: expected two numbers, such as 1e-6,1"
+        raise UsageError(message) from error
+    return low, high
+
+
+@contextmanager
+def _told_how_to_go_on(output: Path) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        words = f"what is finished is in {output}; go on with the same command"
+        raise KeyboardInterrupt(words) from interrupt
+
+
+def _print_result(result: "SearchResult") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 1), pad_edge=False)
+    table.add_column("trial", justify="right")
+    table.add_column("state")
+    for column in (result.metric, "epoch", "seconds"):
+        table.add_column(column, justify="right")
+    keys = list(result.trials[0].settings) if result.trials else []
+    for key in keys:
+        table.add_column(key)
+    for trial in result.trials:
+        table.add_row(
+            str(trial.number),
+            trial.state + (" (best)" if trial is result.best else ""),
+            "" if trial.value is None else f"{trial.value:.4f}",
+            "" if trial.epoch is None else str(trial.epoch),
+            "" if trial.seconds is None else f"{trial.seconds:.1f}",
+            *(_short(trial.settings.get(key)) for key in keys),
+        )
+    # Only a terminal has a width to fit; a file or pipe gets every column whole.
+    width = None if sys.stdout.isatty() else 1000
+    Console(width=width, highlight=False, markup=False, emoji=False).print(table)
+    if result.best is not None:
+        words = "  ".join(f"{key}={_short(value)}" for key, value in result.best.settings.items())
+        typer.echo(f"\nbest: {result.metric} {result.best.value:.4f} at epoch {result.best.epoch}")
+        typer.echo(words)
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,34 @@
+"""What a network looked at in a face: saliency, activations, filters."""
+
+from mien.explanation.explain import (
+    METHODS,
+    OF_AN_EXPRESSION,
+    Explanation,
+    draw,
+    explain,
+    find_face,
+)
+from mien.explanation.layers import Activation, Filters, activations, filters
+from mien.explanation.saliency import (
+    GradCam,
+    PixelContributions,
+    grad_cam,
+    integrated_gradients,
+)
+
+__all__ = [
+    "METHODS",
+    "OF_AN_EXPRESSION",
+    "Activation",
+    "Explanation",
+    "Filters",
+    "GradCam",
+    "PixelContributions",
+    "activations",
+    "draw",
+    "explain",
+    "filters",
+    "find_face",
+    "grad_cam",
+    "integrated_gradients",
+]

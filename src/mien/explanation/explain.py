@@ -1,0 +1,240 @@
+"""A picture → what a model read in its face, and by one method why; as numbers and as a figure."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from mien.classifier import softmax
+from mien.errors import BadInputError, UsageError
+from mien.explanation.layers import Activation, Filters, activations, filters
+from mien.explanation.network import as_batch
+from mien.explanation.saliency import (
+    GradCam,
+    PixelContributions,
+    grad_cam,
+    integrated_gradients,
+)
+from mien.inference.analyzer import MIN_CONFIDENCE
+from mien.inference.crop import cut
+from mien.inference.detectors import create_detector
+from mien.labels import canonical_expression, nearest
+from mien.model_folder import ModelConfig, read_config, resolve
+from mien.models import FaceClassifier, load_classifier
+from mien.pictures import read_picture
+from mien.plots.explanation import draw_activations, draw_contributions, draw_evidence, draw_filters
+from mien.views import centre_crop
+
+Finding = GradCam | PixelContributions | Filters | list[Activation]
+
+METHODS: dict[str, Callable[[FaceClassifier, np.ndarray, int], Finding]] = {
+    "activations": lambda classifier, view, _: activations(classifier, view),
+    "filters": lambda classifier, _, __: filters(classifier),
+    "gradcam": grad_cam,
+    "integrated-gradients": integrated_gradients,
+}
+"""Method → function of the network, the face as it sees it, and the expression's index."""
+
+OF_AN_EXPRESSION = ("gradcam", "integrated-gradients")
+"""The methods whose finding is about one expression."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What a model read in a face, and why.
+
+    Attributes:
+        source: The picture.
+        architecture: The model's.
+        method: One of `METHODS`.
+        num_faces: Faces found in the picture; the most certain one is explained.
+        view: The face as the network sees it, uint8 `[s, s]` grey or `[s, s, 3]` RGB.
+        probabilities: Per expression, in the model's order.
+        perceived: The most probable expression.
+        explained: The expression that the finding is about; the perceived one unless chosen.
+        finding: What the method found.
+    """
+
+    source: str
+    architecture: str
+    method: str
+    num_faces: int
+    view: np.ndarray
+    probabilities: dict[str, float]
+    perceived: str
+    explained: str
+    finding: Finding
+
+    @property
+    def confidence(self) -> float:
+        """The probability of the perceived expression, 0-1."""
+        return self.probabilities[self.perceived]
+
+    @property
+    def uncertain(self) -> bool:
+        """Whether the confidence is too low to rely on."""
+        return self.confidence < MIN_CONFIDENCE
+
+    @property
+    def summary(self) -> str:
+        """What was read and what was found, in one line."""
+        doubt = " uncertain" if self.uncertain else ""
+        line = f"{self.source}: {self.perceived} {self.confidence:.0%}{doubt}  {self.method}"
+        match self.finding:
+            case GradCam() as cam:
+                return f"{line} for {self.explained} at {cam.layer}"
+            case PixelContributions() as pixels:
+                return (
+                    f"{line} for {self.explained}: {pixels.values.sum():+.3f} logits from even "
+                    f"grey, convergence delta {pixels.convergence_delta:+.2g}"
+                )
+            case Filters() as first:
+                return f"{line} of {first.name}, the same for every face"
+            case list() as layers:
+                return f"{line} layer by layer ({len(layers)})"
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns what was read and what was explained, as JSON's types; no pixels."""
+        page = {
+            "source": self.source,
+            "faces": self.num_faces,
+            "expression": self.perceived,
+            "confidence": round(self.confidence, 8),
+            "uncertain": self.uncertain,
+            "probabilities": {label: round(p, 8) for label, p in self.probabilities.items()},
+            "method": self.method,
+        }
+        match self.finding:
+            case GradCam() as cam:
+                page |= {"explained": self.explained, "layer": cam.layer}
+            case PixelContributions() as pixels:
+                page |= {
+                    "explained": self.explained,
+                    "logit": pixels.logit,
+                    "baseline_logit": pixels.baseline_logit,
+                    "convergence_delta": pixels.convergence_delta,
+                }
+            case Filters() as first:
+                page["layer"] = first.name
+            case list() as layers:
+                page["layers"] = {each.name: list(each.values.shape) for each in layers}
+        return page
+
+
+def explain(
+    picture: str | Path,
+    method: str = "gradcam",
+    *,
+    model: str | Path = "default",
+    expression: str | None = None,
+    detector: str = "retinaface",
+) -> Explanation:
+    """Returns what a model read in the most certain face of a picture, and why.
+
+    Args:
+        picture: A picture's path.
+        method: One of `METHODS`.
+        model: `default`, a model folder, or a run that holds one.
+        expression: The one to explain; by default the perceived one.
+        detector: `retinaface`, `haar`, or `none`: the picture is a face image.
+
+    Raises:
+        MissingError: No such picture or model.
+        BadInputError: The picture is damaged or shows no face; the model is damaged.
+        UsageError: No such method, detector or expression; or not for this network.
+    """
+    if method not in METHODS:
+        raise UsageError(f"no method {method!r}{nearest(method, list(METHODS))}")
+    folder = resolve(model)
+    config = read_config(folder)
+    chosen = None if expression is None else _label_of(expression, config.labels)
+    face, num_faces = find_face(picture, config, detector)
+    view = centre_crop(face[None], config.input_size)[0]
+    classifier = load_classifier(folder)
+    with torch.no_grad():
+        logits = classifier(as_batch(classifier, view))[0].numpy()
+    probabilities = softmax(logits.astype(np.float64))
+    perceived = int(probabilities.argmax())
+    explained = perceived if chosen is None else chosen
+    return Explanation(
+        source=str(picture),
+        architecture=config.architecture,
+        method=method,
+        num_faces=num_faces,
+        view=view,
+        probabilities=dict(zip(config.labels, probabilities.tolist(), strict=True)),
+        perceived=config.labels[perceived],
+        explained=config.labels[explained],
+        finding=METHODS[method](classifier, view, explained),
+    )
+
+
+def find_face(
+    picture: str | Path, config: ModelConfig, detector: str = "retinaface"
+) -> tuple[np.ndarray, int]:
+    """Returns a picture's most certain face as `mien predict` cuts it, and how many there are.
+
+    The face is uint8 `[S, S]` (grey) or `[S, S, 3]` (RGB), S = `config.face_size`.
+
+    Args:
+        picture: A picture's path.
+        config: The model's: it says how faces are framed.
+        detector: `retinaface`, `haar`, or `none`.
+
+    Raises:
+        MissingError: No such picture.
+        BadInputError: It is damaged, or no face is found in it.
+        UsageError: No such detector.
+    """
+    finder = create_detector(detector)
+    rgb = read_picture(picture)
+    detections = finder.detect(rgb)
+    if not detections:
+        raise BadInputError(
+            f"{picture}: no face found by {detector}; if the picture is one face, "
+            "framed as the training set's, use the detector none"
+        )
+    return cut(rgb, detections[0], config.crop, config.face_size, config.channels), len(detections)
+
+
+def draw(explanation: Explanation) -> Figure:
+    """Returns the figure of an explanation: the face, what the model read in it, the finding."""
+    view = explanation.view
+    title = (
+        f"Perceived expression: {explanation.perceived}, {explanation.confidence:.0%}"
+        f"{', uncertain' if explanation.uncertain else ''} ({explanation.architecture})"
+    )
+    match explanation.finding:
+        case GradCam() as cam:
+            where = (
+                f"Grad-CAM for {explanation.explained}\nat {cam.layer}, {cam.side}x{cam.side} cells"
+            )
+            return draw_evidence(view, cam.values, title, where, explanation.explained)
+        case PixelContributions() as pixels:
+            where = (
+                f"integrated gradients for {explanation.explained}\n"
+                f"{pixels.values.sum():+.2f} logits from even grey "
+                f"(error {pixels.convergence_delta:+.1g})"
+            )
+            return draw_contributions(view, pixels.values, title, where, explanation.explained)
+        case Filters() as first:
+            kernels = first.kernels
+            if view.ndim == 2:  # grey is repeated: what counts is the sum over the channels
+                kernels = kernels.sum(1, keepdims=True)
+            names = list(explanation.probabilities) if first.name == "head" else ()
+            title = f"{explanation.architecture}: kernels of layer {first.name}"
+            return draw_filters(kernels, title, names)
+        case list() as layers:
+            rows = [(each.name, each.kind, each.values) for each in layers]
+            return draw_activations(view, rows, title)
+
+
+def _label_of(expression: str, labels: tuple[str, ...]) -> int:
+    for name in (expression, canonical_expression(expression) or ""):
+        if name in labels:
+            return labels.index(name)
+    raise UsageError(f"the model knows no expression {expression!r}{nearest(expression, labels)}")

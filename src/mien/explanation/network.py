@@ -1,0 +1,121 @@
+"""What goes on inside a network while it looks at one face.
+
+C channels of a map · h its side · s side of the network's input
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mien.models import FaceClassifier
+
+_PASS_ON = (
+    nn.Dropout,
+    nn.Dropout2d,
+    nn.Flatten,
+    nn.GroupNorm,
+    nn.Identity,
+    nn.LayerNorm,
+    nn.Sequential,
+    nn.modules.batchnorm._NormBase,
+)
+"""Layers that only normalise, drop, reshape or hold others, which show what they give."""
+
+
+@contextmanager
+def observed(classifier: FaceClassifier) -> Iterator[Callable[[Tensor], Tensor]]:
+    """Yields the function faces `[N, s, s, C]` → scores `[N, K]` that explanations differentiate.
+
+    The scores are the logits, before what bounds them in some networks (report D's tanh): no
+    gradient passes that once it is saturated. Meanwhile the classifier is in evaluation mode and
+    its layers do not overwrite their inputs; afterwards every module is as it was before.
+    """
+    modes = [(module, module.training) for module in classifier.modules()]
+    overwriting: list[Any] = [
+        module for module in classifier.modules() if getattr(module, "inplace", False) is True
+    ]
+    caught: list[Tensor] = []
+    last = getattr(classifier.net, "head", classifier.net)
+    hook = last.register_forward_hook(lambda _, __, output: caught.append(output))
+
+    def scores(faces: Tensor) -> Tensor:
+        caught.clear()
+        classifier(faces)
+        return caught.pop().float() / classifier.temperature
+
+    try:
+        classifier.eval()
+        for module in overwriting:
+            module.inplace = False
+        yield scores
+    finally:
+        hook.remove()
+        for module, mode in modes:
+            module.training = mode
+        for module in overwriting:
+            module.inplace = True
+
+
+def as_batch(classifier: FaceClassifier, view: np.ndarray) -> Tensor:
+    """Returns the view as a batch of one that gradients can reach: float `[1, s, s, C]`, 0-255.
+
+    Raises:
+        ValueError: It is not uint8 `[s, s]` or `[s, s, C]` with C 1 or 3.
+    """
+    grey = view.ndim == 2
+    if view.dtype != np.uint8 or not (grey or (view.ndim == 3 and view.shape[2] in (1, 3))):
+        raise ValueError(
+            f"expected a view uint8 [s, s] or [s, s, 3], got {view.dtype} {list(view.shape)}"
+        )
+    pixels = view[..., None] if grey else view
+    return torch.from_numpy(pixels.astype(np.float32))[None].to(classifier.mean.device)
+
+
+def layer_outputs(
+    classifier: FaceClassifier, view: np.ndarray
+) -> list[tuple[str, nn.Module, Tensor]]:
+    """Returns (name, layer, output) of the network's layers in the order they finish.
+
+    An output is a map `[C, h, h]` or a vector `[C]`. Left out are layers that only normalise,
+    drop, reshape or hold others in sequence, blocks whose output is that of their last layer, and
+    what is neither map nor vector (a transformer's tokens). The whole network is called `output`.
+
+    Args:
+        classifier: The network; gradients are not followed.
+        view: uint8 `[s, s]` or `[s, s, 3]`, s the side of the network's input.
+    """
+    found: list[tuple[str, nn.Module, Tensor]] = []
+
+    def listen(name: str, module: nn.Module) -> torch.utils.hooks.RemovableHandle:
+        def note(module: nn.Module, _: tuple[Tensor, ...], output: object) -> None:
+            if isinstance(output, Tensor) and not any(output is seen for *_, seen in found):
+                found.append((name, module, output))
+
+        return module.register_forward_hook(note)
+
+    handles = [
+        listen(name or "output", module)
+        for name, module in classifier.net.named_modules()
+        if not isinstance(module, _PASS_ON)
+    ]
+    try:
+        with observed(classifier) as scores, torch.no_grad():
+            scores(as_batch(classifier, view))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return [(name, module, _squeezed(output)) for name, module, output in found if _shows(output)]
+
+
+def _shows(output: Tensor) -> bool:
+    """Returns whether an output is one map per channel (square, as faces are) or one value."""
+    return output.ndim == 2 or (output.ndim == 4 and output.shape[2] == output.shape[3])
+
+
+def _squeezed(output: Tensor) -> Tensor:
+    """Returns `[C, h, h]`, or `[C]` where a map is one pixel."""
+    return output[0].flatten() if output[0].numel() == output.shape[1] else output[0]

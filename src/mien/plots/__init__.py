@@ -1,0 +1,19 @@
+"""Pictures of numbers: pure functions that return matplotlib figures (no pyplot, no state)."""
+
+from mien.plots.classes import draw_class_counts
+from mien.plots.faces import draw_face_grid
+from mien.plots.runs import draw_runs
+from mien.plots.scores import draw_class_scores, draw_confusion, draw_reliability
+from mien.plots.style import PICTURE_SUFFIXES, check_picture_path, write_figure
+
+__all__ = [
+    "PICTURE_SUFFIXES",
+    "check_picture_path",
+    "draw_class_counts",
+    "draw_class_scores",
+    "draw_confusion",
+    "draw_face_grid",
+    "draw_reliability",
+    "draw_runs",
+    "write_figure",
+]

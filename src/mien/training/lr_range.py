@@ -1,0 +1,207 @@
+"""The learning-rate range test: train while the rate grows, see where the loss falls and breaks.
+
+L. N. Smith, "Cyclical Learning Rates for Training Neural Networks" (2017), section 3.3. There the
+rate grows linearly and accuracy is drawn; here it grows exponentially, over decades, and the
+training loss is.
+"""
+
+import csv
+import io
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from mien.errors import UsageError
+from mien.plots.search import draw_lr_range
+from mien.recipes import load_recipe
+from mien.training.augment import Randomness, mirrored_faces, mix, training_views
+from mien.training.search_faces import faces_for_trials
+from mien.training.search_result import write_picture, write_whole
+from mien.training.state import TrainingState, seed_everything, start
+
+CURVE, TABLE = "lr_range.png", "lr_range.csv"
+MIN_STEPS, MAX_STEPS = 200, 500
+WINDOW_FRACTION = 0.05
+"""The loss is smoothed over so many of the steps; its level before is the mean of the first."""
+DIVERGED = 2.0
+"""The test stops when the smoothed loss is so many times what it was before."""
+
+
+@dataclass(frozen=True)
+class LrRange:
+    """A learning-rate range test, step by step.
+
+    Attributes:
+        rates: Learning rate of every step.
+        losses: Training loss of every step's batch.
+        smoothed: The same, smoothed.
+        lowest_at: The rate at the lowest smoothed loss; None where the loss never fell.
+        broke_at: The rate at which, after that, the loss was back above its first level; None
+            where it was not to the end of the range.
+        suggested: A tenth of `broke_at`, or else of the range's end, and no more than
+            `lowest_at`; None where the loss never fell.
+    """
+
+    rates: tuple[float, ...]
+    losses: tuple[float, ...]
+    smoothed: tuple[float, ...]
+    lowest_at: float | None
+    broke_at: float | None
+    suggested: float | None
+
+
+def lr_range_test(
+    recipe: str | Path,
+    data: str | Path,
+    output: str | Path,
+    low: float,
+    high: float,
+    settings: Sequence[str] = (),
+    max_faces: int | None = None,
+    seed: int = 0,
+    skip_bad: bool = False,
+) -> LrRange:
+    """Returns the curve and the rate it suggests; `output` gets `lr_range.png` and `.csv`.
+
+    One epoch of the recipe, but 200 steps at least and 500 at most. The suggestion is a decade
+    below the rate at which what was learnt is lost again, and not above the lowest loss.
+
+    Args:
+        recipe: A recipe's name or file; its schedule plays no part.
+        data: A labelled set, as `mien.data.read` takes it.
+        output: The folder for the two files; made where it is not there.
+        low: The first learning rate.
+        high: The last.
+        settings: Changes of the recipe, `KEY=VALUE`.
+        max_faces: Learn from so many faces only.
+        seed: Decides which.
+        skip_bad: Leave unreadable rows of the data out instead of refusing it.
+
+    Raises:
+        UsageError: The range is none; the recipe does not take a key or value.
+        MissingError: The data is not there.
+        BadInputError: The data cannot be read.
+    """
+    if not 0 < low < high < math.inf:
+        raise UsageError(f"a learning-rate range goes from low to high, not {low:g} to {high:g}")
+    page, train, selection = faces_for_trials(data, max_faces, seed, skip_bad)(
+        load_recipe(recipe, list(settings))
+    )
+    state = start(page, train, selection)
+    num_steps = min(max(state.steps_per_epoch, MIN_STEPS), MAX_STEPS)
+    rates, losses, smoothed = [], [], []
+    window = round(WINDOW_FRACTION * num_steps)
+    average, weight = 0.0, 0.0
+    for rate, loss in _steps(state, np.geomspace(low, high, num_steps).tolist()):
+        average += (loss - average) / window
+        weight += (1 - weight) / window
+        if not math.isfinite(loss):
+            break
+        rates.append(rate)
+        losses.append(loss)
+        smoothed.append(average / weight)
+        if smoothed[-1] > DIVERGED * np.mean(losses[:window]):
+            break
+    if len(rates) < window:
+        raise UsageError(f"the loss is no number at a learning rate of {low:g} already")
+    result = read_curve(rates, losses, smoothed, window, is_whole=len(rates) == num_steps)
+    _write(Path(output), result)
+    return result
+
+
+def read_curve(
+    rates: Sequence[float],
+    losses: Sequence[float],
+    smoothed: Sequence[float],
+    window: int,
+    is_whole: bool,
+) -> LrRange:
+    """Returns the test with what its curve says.
+
+    Args:
+        rates: Learning rate of every step.
+        losses: Training loss of every step's batch.
+        smoothed: The same, smoothed.
+        window: Steps at the start that say what the loss was before.
+        is_whole: Whether the range was gone through; if not, the loss broke at the last step.
+    """
+    before = float(np.mean(losses[:window]))
+    lowest = int(np.argmin(smoothed))
+    broken = [rate for rate, loss in zip(rates, smoothed, strict=True) if loss > before]
+    broken = [rate for rate in broken if rate > rates[lowest]]
+    broke_at = next(iter(broken), None if is_whole else rates[-1])
+    fell = lowest >= window
+    return LrRange(
+        rates=tuple(rates),
+        losses=tuple(losses),
+        smoothed=tuple(smoothed),
+        lowest_at=rates[lowest] if fell else None,
+        broke_at=broke_at,
+        suggested=min((broke_at or rates[-1]) / 10, rates[lowest]) if fell else None,
+    )
+
+
+def _steps(state: TrainingState, rates: Sequence[float]) -> Iterator[tuple[float, float]]:
+    """Trains one step at each learning rate, as the training loop does; yields (rate, loss)."""
+    recipe, accelerator = state.recipe, state.accelerator
+    classifier = state.classifier(state.bare_net)
+    batch_size = recipe.train.batch_size
+    seed, device, num_faces = recipe.train.seed, state.train_faces.device, len(state.train_faces)
+    seed_everything(seed, 1, 0)
+    randomness = Randomness.of(seed, 1, 0, device)
+    orders = np.random.default_rng([seed, 1])
+    batches = itertools.chain.from_iterable(
+        torch.from_numpy(orders.permutation(num_faces)).split(batch_size)[: state.steps_per_epoch]
+        for _ in itertools.count()
+    )
+    state.net.train()
+    for rate, batch in zip(rates, batches, strict=False):
+        indices = batch.to(device)
+        views = training_views(
+            state.train_faces[indices],
+            mirrored_faces(recipe.augment, indices, state.first_parity, 1, randomness),
+            knobs=recipe.augment,
+            input_size=recipe.data.input_size,
+            size=recipe.data.input_size,
+            grey=recipe.data.mean[0],
+            randomness=randomness,
+        )  # [B, C, S, S]
+        targets = F.one_hot(state.train_labels[indices], len(state.labels)).to(views.dtype)
+        if recipe.augment.mixup:
+            views, targets = mix(views, targets, recipe.augment.mixup, randomness)
+        views = classifier.normalise(views).contiguous(memory_format=torch.channels_last)
+        for group in state.optimizer.param_groups:
+            group["lr"] = rate
+        with accelerator.autocast():
+            loss = F.cross_entropy(
+                state.net(views),
+                targets,
+                weight=state.class_weights,
+                label_smoothing=recipe.train.label_smoothing,
+            )
+        yield rate, float(loss.detach())
+        state.optimizer.zero_grad(set_to_none=True)
+        accelerator.backward(loss)
+        if recipe.train.clip_value:
+            accelerator.clip_grad_value_(state.net.parameters(), recipe.train.clip_value)
+        if recipe.train.clip_norm:
+            accelerator.clip_grad_norm_(state.net.parameters(), recipe.train.clip_norm)
+        state.optimizer.step()
+
+
+def _write(output: Path, result: LrRange) -> None:
+    output.mkdir(parents=True, exist_ok=True)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["step", "learning_rate", "loss", "smoothed_loss"])
+    rows = zip(result.rates, result.losses, result.smoothed, strict=True)
+    writer.writerows([step, *row] for step, row in enumerate(rows))
+    write_whole(output / TABLE, text.getvalue().encode())
+    figure = draw_lr_range(result.rates, result.losses, result.smoothed, result.suggested)
+    write_picture(output / CURVE, figure)

@@ -1,0 +1,149 @@
+"""The folder that `mien evaluate --output` writes."""
+
+import base64
+import io
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from drawn_faces import drawn_set
+from mien.data import FaceSet
+from mien.errors import BadInputError
+from mien.evaluation import collect
+from mien.evaluation.html import LARGEST_FACE, Mistake, html_page
+from mien.evaluation.pages import MOST_MISTAKES, report_folders, surest_mistakes, write_report
+from mien.labels import EXPRESSIONS
+from tiny_model import write_tiny_model
+
+NAMES = ("<b>", 'a "quoted" & $name$', *EXPRESSIONS[2:])
+
+
+@pytest.fixture(scope="module")
+def faces():
+    images, labels = drawn_set(80, seed=4)
+    rows = np.arange(100, 180, dtype=np.int64)
+    return FaceSet(images, labels, NAMES, rows, ("set.csv",))
+
+
+@pytest.fixture(scope="module")
+def evaluation(faces, tmp_path_factory):
+    return collect(write_tiny_model(tmp_path_factory.mktemp("m"), labels=NAMES), faces)
+
+
+@pytest.fixture(scope="module")
+def folder(faces, evaluation, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report") / "new"
+    page = write_report(folder, evaluation, faces, "<set> & co", ["<i>optimistic</i>"])
+    assert page == folder / "report.html"
+    return folder
+
+
+def parse(text):
+    """The page is well-formed: every tag is closed, every sign escaped."""
+    return ET.fromstring(text.removeprefix("<!DOCTYPE html>"))
+
+
+def decoded(uri):
+    head, _, data = uri.partition(",")
+    assert head == "data:image/png;base64"
+    return base64.b64decode(data)
+
+
+def test_the_folder_holds_figures_report_and_page(folder, evaluation):
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "confusion.png",
+        "per_class.png",
+        "reliability.png",
+        "report.html",
+        "report.json",
+    ]
+    written = json.loads((folder / "report.json").read_text())
+    assert written == evaluation.report.to_json_dict()
+
+
+def test_the_page_holds_its_figures_and_fetches_nothing(folder):
+    page = parse((folder / "report.html").read_text())
+    pictures = [image.get("src") for image in page.iter("img")]
+    names = ("confusion.png", "reliability.png", "per_class.png")
+    assert [decoded(uri) for uri in pictures[:3]] == [(folder / n).read_bytes() for n in names]
+    assert all(uri.startswith("data:image/png;base64,") for uri in pictures)
+    assert {element.tag for element in page.iter()} & {"script", "link", "iframe", "a"} == set()
+    assert "http://" not in (folder / "report.html").read_text()
+    (policy,) = [m.get("content") for m in page.iter("meta") if m.get("http-equiv")]
+    assert policy.startswith("default-src 'none'")
+
+
+def test_names_are_escaped_not_obeyed(folder, evaluation):
+    page = parse((folder / "report.html").read_text())
+    heads = ["".join(head.itertext()) for head in page.iter("th")]
+    for name in NAMES:
+        assert heads.count(name) == 3  # a row of each table, a column of the second
+    assert page.find("head/title").text == f"{evaluation.model} on <set> & co"
+    assert any("".join(p.itertext()) == "Mind: <i>optimistic</i>." for p in page.iter("p"))
+    assert not list(page.iter("i"))
+
+
+def test_the_tables_hold_the_figures(folder, evaluation):
+    page = parse((folder / "report.html").read_text())
+    classes, confusion = page.iter("table")
+    rows = [[cell.text for cell in row.iter("td")] for row in confusion.iter("tr")][1:]
+    assert [[int(text) for text in row] for row in rows] == [
+        list(row) for row in evaluation.report.confusion
+    ]
+    last = ["".join(cell.itertext()) for cell in list(classes.iter("tr"))[-1]]
+    assert last[1:] == [
+        f"{evaluation.report.macro_precision:.3f}",
+        f"{evaluation.report.macro_recall:.3f}",
+        f"{evaluation.report.macro_f1:.3f}",
+        "80",
+    ]
+
+
+def test_the_surest_mistakes_lead_with_their_face_and_row(folder, evaluation, faces):
+    mistakes = surest_mistakes(evaluation, faces)
+    num_wrong = int((~evaluation.correct).sum())
+    assert len(mistakes) == min(MOST_MISTAKES, num_wrong)
+    leads = [mistake.confidence - mistake.label_probability for mistake in mistakes]
+    assert leads == sorted(leads, reverse=True)
+    first = mistakes[0]
+    row = int(first.source.removeprefix("row "))
+    assert np.array_equal(faces.images[row - 100], first.image)
+    assert first.label == NAMES[faces.labels[row - 100]] != first.prediction
+    item = list(parse((folder / "report.html").read_text()).iter("li"))[5]
+    words = "".join(item.itertext())
+    assert f"labelled {first.label} ({first.label_probability:.0%})" in words
+    assert f"read as {first.prediction} ({first.confidence:.0%})" in words
+    assert first.source in words
+    with Image.open(io.BytesIO(decoded(item.find("img").get("src")))) as picture:
+        assert np.array_equal(np.asarray(picture), first.image)
+
+
+def test_large_faces_are_shrunk(evaluation):
+    face = np.zeros((300, 300, 3), np.uint8)
+    mistake = Mistake(face, "a", "b", 0.9, 0.1, "a/1.png")
+    page = parse(html_page("m", "d", evaluation.report, {}, [mistake]))
+    (image,) = page.iter("img")
+    with Image.open(io.BytesIO(decoded(image.get("src")))) as picture:
+        assert (picture.mode, picture.size) == ("RGB", (LARGEST_FACE, LARGEST_FACE))
+
+
+def test_faces_of_a_folder_are_named_by_their_file(evaluation, faces):
+    files = tuple(f"set/{number}.png" for number in range(80))
+    named = FaceSet(faces.images, faces.labels, NAMES, faces.rows, files)
+    first = surest_mistakes(evaluation, named, limit=1)[0]
+    assert np.array_equal(faces.images[files.index(first.source)], first.image)
+
+
+def test_a_folder_for_each_model():
+    folders = report_folders("out", ["runs/a/", "other/a", "default", "more/a"])
+    assert folders == [Path("out") / name for name in ("a", "a-2", "default", "a-3")]
+
+
+def test_a_file_in_the_way_is_told(tmp_path, evaluation, faces):
+    (tmp_path / "out").write_text("")
+    with pytest.raises(BadInputError, match="cannot be written"):
+        write_report(tmp_path / "out", evaluation, faces, "set")

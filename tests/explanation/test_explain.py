@@ -1,0 +1,163 @@
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from skimage.data import astronaut
+
+from drawn_faces import drawn_face
+from mien.classifier import Classifier
+from mien.errors import BadInputError, MissingError, UsageError
+from mien.explanation import METHODS, draw, explain, find_face
+from mien.inference import Analyzer
+from mien.labels import EXPRESSIONS
+from mien.model_folder import WEIGHTS, ModelConfig, write_config
+from mien.models import create_model
+
+
+@pytest.fixture(scope="module")
+def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("picture") / "astronaut.png"
+    Image.fromarray(astronaut()).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def face_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("face") / "face.png"
+    Image.fromarray(drawn_face(np.random.default_rng(0), 3)).save(path)
+    return path
+
+
+def write_model(folder: Path, architecture: str, **settings) -> Path:
+    torch.manual_seed(0)
+    config = ModelConfig(architecture=architecture, labels=EXPRESSIONS, **settings)
+    options = {"in_channels": config.channels, "input_size": config.input_size}
+    folder.mkdir()
+    save_file(create_model(architecture, **options).state_dict(), folder / WEIGHTS)
+    write_config(folder, config.model_copy(update={"options": options}))
+    return folder
+
+
+def words(figure) -> str:
+    """Returns everything written in a figure, a part to a line."""
+    figure.canvas.draw()
+    texts = [text.get_text() for axes in figure.axes for text in axes.texts]
+    titles = [axes.get_title() for axes in figure.axes]
+    labels = [label for axes in figure.axes for label in (axes.get_xlabel(), axes.get_ylabel())]
+    return "\n".join([figure.get_suptitle(), *titles, *labels, *texts])
+
+
+def test_the_default_model_sees_the_astronauts_smile_in_the_mouth(picture):
+    found = explain(picture)
+    (face,) = Analyzer()(picture)
+    assert (found.perceived, found.explained, found.num_faces) == ("happy", "happy", 1)
+    assert found.probabilities == pytest.approx(face.probabilities, abs=1e-3)
+    evidence = found.finding.values
+    assert evidence[22:].sum() > 3 * evidence[:22].sum()
+    text = words(draw(found))
+    assert f"Perceived expression: happy, {face.confidence:.0%} (mien_s)" in text
+    assert "Grad-CAM for happy\nat blocks.4, 6x6 cells" in text
+    assert "evidence for happy (logits per cell)" in text
+
+
+def test_the_face_is_cut_as_predict_cuts_it(picture):
+    config = Classifier().config
+    face, num_faces = find_face(picture, config)
+    assert (face.shape, num_faces) == ((48, 48), 1)
+    view = explain(picture, "filters").view
+    np.testing.assert_array_equal(view, face[2:46, 2:46])
+
+
+def test_another_expression_and_its_other_names(picture):
+    found = explain(picture, "integrated-gradients", expression="Sadness")
+    assert (found.perceived, found.explained) == ("happy", "sad")
+    finding = found.finding
+    assert finding.values.sum() == pytest.approx(finding.logit - finding.baseline_logit, abs=0.05)
+    text = words(draw(found))
+    assert f"integrated gradients for sad\n{finding.values.sum():+.2f} logits from even" in text
+    assert "added to sad (logits per pixel)" in text
+    assert f"convergence delta {finding.convergence_delta:+.2g}" in found.summary
+    with pytest.raises(UsageError, match="no expression 'hapy'; did you mean 'happy'"):
+        explain(picture, expression="hapy")
+
+
+def test_the_most_certain_of_several_faces(picture, tmp_path):
+    both = np.concatenate([astronaut(), astronaut()[:, ::-1]], axis=1)
+    Image.fromarray(both).save(tmp_path / "two.png")
+    assert explain(tmp_path / "two.png", "filters").num_faces == 2
+
+
+def test_a_picture_that_is_a_face(face_image, tmp_path):
+    model = write_model(tmp_path / "model", "logistic")
+    found = explain(face_image, "filters", model=model, detector="none")
+    np.testing.assert_array_equal(found.view, np.asarray(Image.open(face_image)))
+    assert "logistic: kernels of layer head\n7 of 7 shown, 48x48" in words(draw(found))
+    assert "\nfear\nhappy\n" in words(draw(found))
+    assert found.to_json()["layer"] == "head"
+
+
+def test_every_layer_is_drawn_and_counted(face_image, tmp_path):
+    model = write_model(tmp_path / "model", "compact_cnn")
+    found = explain(face_image, "activations", model=model, detector="none")
+    text = words(draw(found))
+    assert f"activations layer by layer ({len(found.finding)}): the first 8 maps of each" in text
+    for line in ("block1.0  Conv2d\n44x46x46: ", "block3.2  AvgPool2d\n36x7x7: ", "Tanh\n7: "):
+        assert line in text
+    assert found.to_json()["layers"]["block2.2"] == [40, 9, 9]
+
+
+def test_colour_faces_and_colour_kernels(picture, tmp_path):
+    model = write_model(tmp_path / "model", "mien_s", channels=3, input_size=24, face_size=24)
+    for method in METHODS:
+        found = explain(picture, method, model=model)
+        assert found.view.shape == (24, 24, 3)
+        assert words(draw(found))
+    assert "3x3, red green blue side by side" in words(
+        draw(explain(picture, "filters", model=model))
+    )
+
+
+def test_no_evidence_is_said(face_image, tmp_path):
+    model = write_model(tmp_path / "model", "mien_s", input_size=24, face_size=24)
+    net = create_model("mien_s", in_channels=1)
+    torch.nn.init.constant_(net.head.weight, -1.0)
+    save_file(net.state_dict(), model / WEIGHTS)
+    found = explain(face_image, model=model, detector="none")
+    assert found.finding.values.max() == 0
+    assert "no evidence for it at all" in words(draw(found))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "message"),
+    [
+        ("sky.png", BadInputError, "sky.png: no face found by retinaface; .* detector none"),
+        ("broken.png", BadInputError, "broken.png: .*damaged or cut short"),
+        ("gone.png", MissingError, "gone.png: no such file"),
+    ],
+)
+def test_pictures_without_a_face(picture, tmp_path, name, kind, message):
+    Image.new("RGB", (80, 60), (90, 120, 200)).save(tmp_path / "sky.png")
+    (tmp_path / "broken.png").write_bytes(picture.read_bytes()[:5000])
+    with pytest.raises(kind, match=message):
+        explain(tmp_path / name)
+
+
+def test_wrong_names(picture):
+    with pytest.raises(UsageError, match="no method 'grad-cam'; did you mean 'gradcam'"):
+        explain(picture, "grad-cam")
+    with pytest.raises(UsageError, match="no detector 'dlib'"):
+        explain(picture, detector="dlib")
+    with pytest.raises(MissingError, match="no model 'gone'"):
+        explain(picture, model="gone")
+
+
+def test_the_python_of_the_page_runs(monkeypatch, capsys):
+    root = Path(__file__).parents[2]
+    (code,) = re.findall(r"```python\n(.*?)```", (root / "docs/explain.md").read_text(), re.DOTALL)
+    monkeypatch.chdir(root)
+    exec(compile(code, "explain.md", "exec"), {})
+    assert capsys.readouterr().out.startswith("happy 0.9")

@@ -1,0 +1,66 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from mien.classifier import Classifier
+from mien.errors import BadInputError, MissingError
+from mien.labels import EXPRESSIONS
+from mien.model_folder import CONFIG, WEIGHTS, ModelConfig, write_config
+from mien.models import create_model, load_classifier
+
+
+def test_the_default_model_gives_the_logits_of_its_onnx_network():
+    exported = Classifier("default")
+    size = exported.config.input_size
+    faces = np.random.default_rng(0).integers(0, 256, (5, size, size, 1), dtype=np.uint8)
+    classifier = load_classifier("default")
+    logits = classifier(torch.from_numpy(faces))
+    np.testing.assert_allclose(logits, exported.run(faces), atol=1e-4)
+    assert not logits.requires_grad
+    assert not any(module.training for module in classifier.modules())
+
+
+def write_folder(folder: Path, architecture: str, **options: int) -> torch.nn.Module:
+    torch.manual_seed(0)
+    net = create_model(architecture, **options).eval()
+    save_file(net.state_dict(), folder / WEIGHTS)
+    config = ModelConfig(architecture=architecture, options=options, labels=EXPRESSIONS)
+    write_config(folder, config)
+    return net
+
+
+def test_options_size_and_channels_come_from_the_config(tmp_path):
+    net = write_folder(tmp_path, "compact_cnn", hidden=5)
+    classifier = load_classifier(tmp_path)
+    assert classifier.net.hidden[0].out_features == 5
+    images = torch.randn(2, 1, 48, 48)
+    with torch.no_grad():
+        assert torch.equal(classifier.net(images), net(images))
+    write_folder(tmp_path, "emocnn")  # made for three channels; the faces are grey
+    assert load_classifier(tmp_path)(torch.zeros(1, 48, 48, 1)).shape == (1, 7)
+
+
+def test_pretrained_weights_need_not_be_there_any_more(tmp_path):
+    write_folder(tmp_path, "timm:mobilenetv3_small_100")
+    config = json.loads((tmp_path / CONFIG).read_text())
+    config["options"] = {"weights": "gone.safetensors"}
+    (tmp_path / CONFIG).write_text(json.dumps(config))
+    assert load_classifier(tmp_path)(torch.zeros(1, 48, 48, 1)).shape == (1, 7)
+
+
+def test_weights_that_are_missing_broken_or_of_another_network(tmp_path):
+    write_folder(tmp_path, "logistic")
+    path = tmp_path / WEIGHTS
+    save_file({"other": torch.zeros(2)}, path)
+    with pytest.raises(BadInputError, match=r"model\.safetensors: not the weights of logistic"):
+        load_classifier(tmp_path)
+    path.write_bytes(path.read_bytes()[:20])
+    with pytest.raises(BadInputError, match=r"model\.safetensors: not the weights of logistic"):
+        load_classifier(tmp_path)
+    path.unlink()
+    with pytest.raises(MissingError, match=r"model\.safetensors: not found"):
+        load_classifier(tmp_path)
