@@ -21,6 +21,7 @@ _PASS_ON = (
     nn.Identity,
     nn.LayerNorm,
     nn.Sequential,
+    nn.Softmax,
     nn.modules.batchnorm._NormBase,
 )
 """Layers that only normalise, drop, reshape or hold others, which show what they give."""
