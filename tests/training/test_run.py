@@ -180,6 +180,38 @@ def test_fine_tuning_on_other_classes_keeps_the_rows_they_share(run):
     assert torch.equal(new[2], old[0])
 
 
+def test_what_a_network_cannot_take_is_refused_before_anything_is_written(data, tmp_path):
+    for settings, words in (
+        (["train.sizes=[[1.0,16]]"], "compact_cnn does not take 1x16x16 faces"),
+        (["data.mean=[0.5,0.5,0.5]", "data.std=[0.5,0.5,0.5]"], r"3 value\(s\) of data.mean"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            train(load_recipe("compact_cnn", settings), data, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(UsageError, match="num_classes follows from the data"):
+        load_recipe("logistic", ["model.options={num_classes=5}"])
+    with pytest.raises(UsageError, match="no split 'PublicTst'"):
+        train(small("data.selection_split=PublicTst"), data, tmp_path / "run")
+
+
+def test_fine_tuning_wants_faces_as_the_model_knows_them(run, tmp_path):
+    images, labels = drawn_set(40, seed=14, size=64)
+    write_fer_csv(tmp_path / "faces.csv", images, labels, ["Training"] * 30 + ["PublicTest"] * 10)
+    with pytest.raises(UsageError, match=r"faces of 64 pixels.*made for 48 pixels"):
+        train(load_recipe("finetune"), tmp_path / "faces.csv", tmp_path / "run", init=run)
+
+
+def test_a_very_sure_network_can_be_exported(run, tmp_path):
+    from mien.models import load_classifier
+    from mien.training.export import write_model_folder
+
+    classifier = load_classifier(run)
+    with torch.no_grad():
+        classifier.net.head.weight *= 300
+    write_model_folder(tmp_path / "model", classifier.net, read_config(run / "model"), 1)
+    assert Classifier(tmp_path / "model").labels == Classifier(run).labels
+
+
 def test_divergence_is_said_and_not_exported(data, tmp_path):
     with pytest.raises(FloatingPointError, match=r"not finite; lower optimizer\.lr"):
         train(small("train.epochs=2", "optimizer.lr=1e30"), data, tmp_path / "run")

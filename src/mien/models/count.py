@@ -19,9 +19,10 @@ def count_macs(net: nn.Module, channels: int, size: int) -> int:
         size: Side of the input, pixels.
     """
     device = next(net.parameters()).device
-    training = net.training
+    modes = [(module, module.training) for module in net.modules()]
     net.eval()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         net(torch.zeros(1, channels, size, size, device=device))
-    net.train(training)
+    for module, mode in modes:
+        module.training = mode
     return counter.get_total_flops() // 2

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from mien.errors import UsageError
 from mien.models.registry import register
 
 FAMILY = "report E"
@@ -91,7 +92,7 @@ def emo4cnn(num_classes: int, in_channels: int, input_size: int) -> nn.Module:
 def emo5cnn(num_classes: int, in_channels: int, input_size: int, pool: str = "mean") -> nn.Module:
     """Emo5CNN: 16 32 A 64 A 128 128 256 256 128 64; pool = "max" is the variant E left untried."""
     if pool not in ("mean", "max"):
-        raise ValueError(f'emo5cnn: pool must be "mean" or "max", got {pool!r}')
+        raise UsageError(f'emo5cnn: pool must be "mean" or "max", got {pool!r}')
     plan = tuple("M" if item == "A" and pool == "max" else item for item in EMO5)
     return EmoNet(plan, num_classes, in_channels, input_size)
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mien.errors import BadInputError, MissingError, UsageError
+from mien.errors import BadInputError, MissingError, UsageError, missing_extra
 from mien.labels import nearest
 from mien.models.registry import Architecture
 
@@ -85,5 +85,5 @@ def _timm() -> Any:
     try:
         import timm
     except ImportError as error:
-        raise MissingError("timm: backbones need it: pip install 'mien[train]'") from error
+        raise missing_extra("timm", "train") from error
     return timm

@@ -169,6 +169,8 @@ class Recipe(_Section):
                 raise ValueError(f"the parts of train.sizes must sum to 1, not {total:g}")
             if max(size for _, size in self.train.sizes) > self.data.input_size:
                 raise ValueError("train.sizes exceeds data.input_size")
+        if own := {"num_classes", "input_size"} & self.model.options.keys():
+            raise ValueError(f"model.options: {own.pop()} follows from the data section")
         sizes = {len(self.data.mean), len(self.data.std)}
         if len(sizes) > 1 or not sizes <= {0, 1, 3}:
             raise ValueError("data.mean and data.std must have no, one or three values each")

@@ -54,7 +54,7 @@ def model_card(config: ModelConfig) -> str:
     crop = config.input_size < config.face_size
     part = f"the middle of a {config.face_size} px face" if crop else "the whole face"
     return _CARD.format(
-        title=f"Model card: {record.get('title') or config.architecture}",
+        title=f"Model card: {config.architecture}",
         architecture=config.architecture,
         parameters=f"{record['parameters']:,}",
         mmacs=f"{record['mmacs']:.1f}",

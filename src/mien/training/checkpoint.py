@@ -20,7 +20,7 @@ def save(state: TrainingState, run: Path, identity: Mapping[str, str]) -> None:
     Args:
         state: A state between two epochs.
         run: The run folder.
-        identity: Hashes of what the run learns from; `load` compares them.
+        identity: Hashes of what the run learns from; `restore` compares them.
     """
     content = {
         "format": FORMAT,

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
+from mien.classifier import as_channels
 from mien.data import FaceSet, grow, oversample
 from mien.data import read as read_faces
 from mien.errors import BadInputError, UsageError
 from mien.models import normalisation_of
 from mien.recipes import Recipe
+from mien.training.state import channels_of
 
 _SHOWN_PROBLEMS = 3
 
@@ -104,7 +106,8 @@ def choose_faces(recipe: Recipe, faces: FaceSet) -> tuple[FaceSet, FaceSet, str,
         try:
             return train, faces.take_split(knobs.selection_split), name, knobs.selection_split
         except UsageError:
-            pass
+            if knobs.selection_split not in ("", type(knobs)().selection_split):
+                raise  # named by the user, so a hold-out is not what was meant
     train, held_out = train.split_by_ratio(
         knobs.selection_fraction, seed=knobs.split_seed, stratified=knobs.stratified
     )
@@ -121,9 +124,17 @@ def with_own_normalisation(recipe: Recipe, faces: FaceSet) -> Recipe:
         return recipe
     own = normalisation_of(recipe.model.name)
     if own is None:
-        axes = (0, 1, 2)
-        own = (np.atleast_1d(faces.images.mean(axes)), np.atleast_1d(faces.images.std(axes)))
-        own = tuple((values / 255).round(4).tolist() for values in own)
+        counts = [
+            np.bincount(channel.ravel(), minlength=256)
+            for channel in np.moveaxis(as_channels(faces.images, channels_of(faces)), 3, 0)
+        ]
+        levels = np.arange(256) / 255
+        means = [np.average(levels, weights=count) for count in counts]
+        spreads = [
+            np.average((levels - mean) ** 2, weights=count) ** 0.5
+            for mean, count in zip(means, counts, strict=True)
+        ]
+        own = [round(float(mean), 4) for mean in means], [round(float(s), 4) for s in spreads]
     page = recipe.model_dump()
     data = {**page["data"], "mean": own[0], "std": own[1]}
     return Recipe.model_validate({**page, "data": data})

@@ -113,7 +113,8 @@ def epochs(state: TrainingState) -> Iterator[EpochRecord]:
             progress.num_correct += (logits.detach().argmax(1) == labels).sum()
             progress.num_faces += len(indices)
         state.epoch = epoch
-        _require_finite(state, float(progress.loss_sum))
+        loss_sum = torch.as_tensor(progress.loss_sum, device=device)
+        _require_finite(state, float(cast(Tensor, accelerator.reduce(loss_sum))))
         yield _measured(state, started)
 
 

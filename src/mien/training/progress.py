@@ -68,7 +68,7 @@ class _Epoch(ProgressColumn):
 
 @contextmanager
 def shown(state: TrainingState) -> Iterator[Console]:
-    """Yields the console to print on, with a live bar above it where that is a terminal."""
+    """Yields the console to print on, with a live bar below where that is a terminal."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     if not (console.is_terminal and state.accelerator.is_main_process):
         yield console

@@ -2,22 +2,20 @@
 
 import os
 import platform
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from mien.errors import BadInputError, MissingError, UsageError
 from mien.evaluation import fit_temperature, score
-from mien.model_folder import WEIGHTS, ModelConfig, read_config, resolve
-from mien.models import count_macs, count_parameters
-from mien.recipes import Recipe
+from mien.model_folder import CropGeometry, ModelConfig, read_config, resolve
+from mien.models import count_macs, count_parameters, load_classifier
+from mien.recipes import Recipe, parse_recipe
 from mien.training import checkpoint, run_folder
 from mien.training.data import TrainingData, read_training_data
 from mien.training.export import write_model_folder
@@ -57,6 +55,7 @@ def train(
         recipe = with_architecture_of(recipe, read_config(resolve(init)))
     faces = read_training_data(recipe, data, skip_bad)
     info = _info(faces, data, init, skip_bad)
+    _check_frame(faces.recipe, info)
     weights = initial_weights(init, info.labels) if init is not None else None
     state = start(faces.recipe, faces.train, faces.selection, weights)
     if state.accelerator.is_main_process:
@@ -127,8 +126,7 @@ def export(
     net.load_state_dict(measured["weights"])
     config = _config(recipe, info, net, measured, content["selection_labels"], run)
     output.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = output.with_name(output.name + ".part")
-    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished = output.with_name(f".{output.name}.part-{os.getpid()}")
     write_model_folder(unfinished, net, config, in_channels(recipe, info.channels))
     if output.exists():
         output.rmdir()
@@ -138,7 +136,8 @@ def export(
 
 def with_architecture_of(recipe: Recipe, config: ModelConfig) -> Recipe:
     """Returns the recipe with the architecture and input of a trained model."""
-    options = {key: value for key, value in config.options.items() if key != "input_size"}
+    own = ("input_size", "weights")  # the first is a knob of its own, the second was read long ago
+    options = {key: value for key, value in config.options.items() if key not in own}
     model = recipe.model.model_copy(update={"name": config.architecture, "options": options})
     seen = {
         "input_size": config.input_size,
@@ -148,9 +147,8 @@ def with_architecture_of(recipe: Recipe, config: ModelConfig) -> Recipe:
         "std": config.std,
     }
     data = recipe.data.model_copy(update=seen)
-    return Recipe.model_validate(
-        recipe.model_copy(update={"model": model, "data": data}).model_dump()
-    )
+    page = recipe.model_copy(update={"model": model, "data": data}).model_dump()
+    return parse_recipe(page, "--init")
 
 
 def initial_weights(init: str | Path, labels: tuple[str, ...]) -> dict[str, Tensor]:
@@ -158,13 +156,10 @@ def initial_weights(init: str | Path, labels: tuple[str, ...]) -> dict[str, Tens
 
     Raises:
         MissingError: The model folder has no weights.
+        BadInputError: It is damaged.
     """
-    folder = resolve(init)
-    path = folder / WEIGHTS
-    if not path.is_file():
-        raise MissingError(f"{path}: not found; it takes the weights to start from a model")
-    weights = load_file(path)
-    known = read_config(folder).labels
+    weights = dict(load_classifier(init).net.state_dict())
+    known = read_config(resolve(init)).labels
     for name in HEAD:
         rows = torch.zeros(len(labels), *weights[name].shape[1:])
         for row, label in enumerate(labels):
@@ -174,12 +169,23 @@ def initial_weights(init: str | Path, labels: tuple[str, ...]) -> dict[str, Tens
     return weights
 
 
+def _check_frame(recipe: Recipe, info: RunInfo) -> None:
+    """Raises UsageError where a model would be fine-tuned on faces of another size or colour."""
+    wanted = (recipe.data.face_size, recipe.data.channels)
+    if info.init is not None and (info.face_size, info.channels) != wanted:
+        raise UsageError(
+            f"{info.data}: faces of {info.face_size} pixels with {info.channels} channel(s); "
+            f"the model to start from was made for {wanted[0]} pixels with {wanted[1]}"
+        )
+
+
 def _info(
     faces: TrainingData, data: str | Path, init: str | Path | None, skip_bad: bool
 ) -> RunInfo:
     return RunInfo(
         data=str(Path(data).resolve()),
         init=None if init is None else _absolute(init),
+        crop=None if init is None else read_config(resolve(init)).crop.model_dump(),
         skip_bad=skip_bad,
         labels=faces.train.label_names,
         face_size=faces.train.face_size,
@@ -242,6 +248,7 @@ def _config(
 ) -> ModelConfig:
     channels = in_channels(recipe, info.channels)
     size = recipe.data.input_size
+    options = {key: value for key, value in recipe.model.options.items() if key != "weights"}
     logits, truth = measured["logits"].numpy(), labels.numpy()
     temperature = fit_temperature(logits, truth)
     report = score((logits / temperature).astype(np.float32), truth, info.labels)
@@ -261,7 +268,7 @@ def _config(
         "training_flop": sum(6 * macs[line["size"]] * info.train_faces for line in records),
         "minutes": sum(line["seconds"] for line in records) / 60,
         "selection": report.to_json_dict(),
-        "init": info.init,
+        "init": info.init and Path(info.init).name,
         "git_revision": info.git_revision,
         "versions": info.versions,
         "machine": info.machine,
@@ -269,13 +276,14 @@ def _config(
     }
     return ModelConfig(
         architecture=recipe.model.name,
-        options={**recipe.model.options, "in_channels": channels, "input_size": size},
+        options={**options, "in_channels": channels, "input_size": size},
         labels=info.labels,
         face_size=info.face_size,
         input_size=size,
         channels=1 if info.channels == 1 else 3,
         mean=recipe.data.mean,
         std=recipe.data.std,
+        crop=CropGeometry(**(info.crop or {})),
         temperature=temperature,
         training=record,
     )

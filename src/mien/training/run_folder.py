@@ -34,7 +34,7 @@ class RunInfo:
     """What `run.json` holds: where the faces came from, and with what they were learnt.
 
     `data_hash`, `train_hash` and `selection_hash` are `FaceSet.content_hash()` of the whole set
-    and of the two parts.
+    and of the two parts. `crop` is the crop geometry of the model it started from.
     """
 
     data: str
@@ -53,6 +53,7 @@ class RunInfo:
     git_revision: str | None
     versions: dict[str, str]
     machine: str
+    crop: dict[str, Any] | None = None
 
     @property
     def identity(self) -> dict[str, str]:
@@ -119,7 +120,10 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")
-    return [json.loads(line) for line in whole.splitlines()]
+    try:
+        return [json.loads(line) for line in whole.splitlines()]
+    except ValueError as error:
+        raise BadInputError(f"{path}: a line is not the record of an epoch: {error}") from error
 
 
 def append_metrics(run: Path, record: dict[str, Any]) -> None:

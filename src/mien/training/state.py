@@ -151,8 +151,14 @@ def start(
             f"train.batch_size {recipe.train.batch_size} does not divide "
             f"among {accelerator.num_processes} processes"
         )
+    if len(train) < recipe.train.batch_size and accelerator.num_processes > 1:
+        raise UsageError(
+            f"{len(train)} faces fill no batch of {recipe.train.batch_size}; "
+            "several processes share whole batches only"
+        )
     seed_everything(recipe.train.seed, 0, 0)
     net = build_net(recipe, channels_of(train), len(train.label_names))
+    _try_sizes(recipe, net, channels_of(train))
     if initial_weights:
         net.load_state_dict({**net.state_dict(), **initial_weights})
     net = net.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -223,6 +229,29 @@ def seed_everything(seed: int, epoch: int, rank: int) -> None:
     random.seed(int(words[0]))
     np.random.seed(int(words[1]))  # noqa: NPY002  (libraries under us may use the global one)
     torch.manual_seed(int(words[2]))
+
+
+def _try_sizes(recipe: Recipe, net: nn.Module, image_channels: int) -> None:
+    """Passes a blank face through the net at every size it will see; touches nothing."""
+    classifier = FaceClassifier(
+        net,
+        mean=recipe.data.mean,
+        std=recipe.data.std,
+        in_channels=in_channels(recipe, image_channels),
+    )
+    modes = [(module, module.training) for module in net.modules()]
+    classifier.eval()
+    for size in {recipe.data.input_size, *(size for _, size in recipe.train.sizes)}:
+        try:
+            with torch.no_grad():
+                classifier(torch.zeros(1, size, size, image_channels, dtype=torch.uint8))
+        except RuntimeError as error:
+            raise UsageError(
+                f"{recipe.model.name} does not take {image_channels}x{size}x{size} faces "
+                f"with {len(recipe.data.mean)} value(s) of data.mean: {error}"
+            ) from error
+    for module, mode in modes:
+        module.training = mode
 
 
 def _check(recipe: Recipe, train: FaceSet, selection: FaceSet) -> None:
