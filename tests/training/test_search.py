@@ -8,11 +8,13 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import optuna
 import pytest
+import sqlalchemy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
@@ -298,23 +300,16 @@ def start(data, output, *arguments, epochs=3) -> subprocess.Popen:
     )
 
 
-def wait_for_epoch(process: subprocess.Popen, study: Path, trial: int, epoch: int) -> None:
+def wait_for_epoch(process: subprocess.Popen, url: str, trial: int, epoch: int) -> None:
     """Returns when a trial (counted from 1) has measured an epoch."""
-    question = "select count(*) from trial_intermediate_values where trial_id = ? and step >= ?"
-    while process.poll() is None:
-        time.sleep(0.005)
-        if not study.exists():
-            continue
-        try:
-            database = sqlite3.connect(study)
-            found = database.execute(question, (trial, epoch)).fetchone()[0]
-        except sqlite3.OperationalError:  # no table yet
-            found = 0
-        finally:
-            database.close()
-        if found:
-            return
-    raise AssertionError(process.communicate()[1])
+    question = "select count(*) from trial_intermediate_values where trial_id = :t and step >= :e"
+    engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
+    found = 0
+    while not found:
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.01)
+        with suppress(sqlalchemy.exc.SQLAlchemyError), engine.connect() as database:  # no table yet
+            found = database.scalar(sqlalchemy.text(question), {"t": trial, "e": epoch})
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
@@ -322,7 +317,8 @@ def test_a_search_that_was_ended_goes_on(end, data, tmp_path, monkeypatch):
     output = tmp_path / "study"
     words = ["--search", RATES, "--trials", 3, "--no-prune"]
     process = start(data, output, *words, epochs=20)
-    wait_for_epoch(process, output / "study.db", trial=2, epoch=1)
+    output.mkdir()  # SQLite would not make it for the question
+    wait_for_epoch(process, f"sqlite:///{output / 'study.db'}", trial=2, epoch=1)
     process.send_signal(end)
     said = process.communicate()[1]
     if end == signal.SIGINT:
@@ -347,28 +343,31 @@ def test_a_search_that_was_ended_goes_on(end, data, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
-def test_two_processes_share_a_study(database, data, tmp_path):
+def test_two_processes_share_a_study(database, data, tmp_path, capsys):
     """On a real PostgreSQL too, which this test starts and stops."""
+    output = tmp_path / "study"
+    output.mkdir()
     if database == "sqlite":
-        _share(data, tmp_path / "study", [])
+        share(data, output, f"sqlite:///{output / 'study.db'}", [], capsys)
     else:
         with postgres_server(tmp_path / "server") as url:
-            _share(data, tmp_path / "study", ["--storage", url])
+            share(data, output, url, ["--storage", url], capsys)
 
 
-def _share(data: Path, output: Path, storage: list[str]) -> None:
-    knobs = ["--search", RATES, "--search", "optimizer.name=adam,sgd,adamax"]
-    words = [*storage, *knobs, "--trials", "12", "--no-prune", "--json"]
-    processes = [start(data, output, *words) for _ in range(2)]
-    said = [process.communicate() for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], said
-    results = [json.loads(printed) for printed, _ in said]
-    assert results[0] == results[1]
-    settings = [tuple(trial["settings"].values()) for trial in results[0]["trials"]]
-    assert len(settings) == len(set(settings)) == 12
-    assert {trial["state"] for trial in results[0]["trials"]} == {"complete"}
-    lines = [line for _, words in said for line in words.splitlines() if line.startswith("trial ")]
-    assert len(lines) == 12
+def share(data: Path, output: Path, url: str, words: list[str], capsys) -> None:
+    optimizers = "optimizer.name=adam,sgd,adamax"
+    words = [*words, "--search", RATES, "--search", optimizers, "--trials", "12", "--no-prune"]
+    process = start(data, output, *words, "--json")
+    wait_for_epoch(process, url, trial=1, epoch=1)
+    ours = run(data, output, RATES, optimizers, num_trials=12, prune=False, storage=url)
+    printed, said = process.communicate()
+    assert process.returncode == 0, said
+    assert json.loads(printed) == ours.to_json_dict()
+    assert len(values_by_setting(ours)) == len(ours.trials) == 12
+    assert {trial.state for trial in ours.trials} == {"complete"}
+    each = [text.count("\ntrial ") for text in ("\n" + said, "\n" + capsys.readouterr().err)]
+    assert sum(each) == 12
+    assert min(each) > 0, "both took part"
 
 
 def test_a_trial_without_its_process_loses_its_place(monkeypatch):
