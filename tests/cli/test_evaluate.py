@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import onnx
 import pytest
 from typer.testing import CliRunner
@@ -211,3 +212,31 @@ def test_a_missing_model_exits_4_and_unlabelled_faces_exit_3(tmp_path, model, da
     result = run(model, "--data", unlabelled)
     assert result.exit_code == 3
     assert "no labels" in result.stderr
+
+
+def test_a_colour_model_is_judged_in_colour_and_without_its_dropped_class(tmp_path, monkeypatch):
+    """Red and green of one grey: only a reader of colours tells them apart."""
+    from PIL import Image
+
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    colours = {"red": (150, 50, 60), "green": (40, 106, 60), "blue": (40, 40, 250)}
+    for name, colour in colours.items():
+        (tmp_path / "set" / name).mkdir(parents=True)
+        for number in range(12):
+            pixels = np.clip(rng.normal(colour, 4, (48, 48, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(f"set/{name}/{number}.png")
+    settings = [
+        *("data.channels=3", "data.drop=['blue']", "train.epochs=8", "train.batch_size=8"),
+        "optimizer.lr=1e-4",
+    ]
+    words = [part for setting in settings for part in ("--set", setting)]
+    run = CliRunner().invoke(
+        app, ["train", "--recipe", "logistic", "--data", "set", "--output", "run", *words]
+    )
+    assert run.exit_code == 0, run.output
+    result = CliRunner().invoke(app, ["evaluate", "run", "--data", "set", "--json"])
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert (report["num_faces"], report["accuracy"]) == (24, 1.0)
+    assert "trained without blue" in result.stderr

@@ -9,7 +9,7 @@ from typer.core import TyperGroup
 
 from mien.cli import data, evaluate, explain, export, models, plot, predict, recipes, train, tune
 from mien.cli.output import warn
-from mien.errors import MienError
+from mien.errors import BadInputError, MienError
 
 
 class _Verbs(TyperGroup):
@@ -21,6 +21,11 @@ class _Verbs(TyperGroup):
         except MienError as error:
             typer.echo(f"mien: {error}", err=True)
             raise typer.Exit(error.exit_code) from error
+        except BrokenPipeError:
+            raise  # whoever read our output has seen enough; typer ends quietly
+        except OSError as error:
+            typer.echo(f"mien: {error}", err=True)
+            raise typer.Exit(BadInputError.exit_code) from error
         except KeyboardInterrupt as interrupt:
             detail = f": {interrupt}" if str(interrupt) else ""
             typer.echo(f"mien: interrupted{detail}", err=True)

@@ -63,19 +63,22 @@ def evaluate(
     """
     if output is not None:
         need("matplotlib", "plots")
-    from mien.data import read
-    from mien.evaluation import collect, compare, honesty_warning
+    from mien.evaluation import collect, compare, honesty_warning, read_for
+    from mien.model_folder import read_config, resolve
 
-    whole = read(data, skip_bad=skip_bad)
+    configs = [read_config(resolve(model)) for model in models]
+    judged = [read_for(config, data, split, skip_bad) for config in configs]
+    whole = judged[0].whole
     warn_of_problems(whole.problems)
     if split is None and len(whole.split_names) > 1:
         warn(f"no --split: pooling {', '.join(whole.split_names)}")
-    faces = whole if split is None else whole.take_split(split)
     part = f", split {split}" if split else ""
     evaluations, notes = [], []
-    for model in models:
-        evaluation = collect(model, faces, tta)
-        warning = honesty_warning(evaluation.config, faces, whole)
+    for model, judgement in zip(models, judged, strict=True):
+        evaluation = collect(model, judgement.faces, tta)
+        warning = honesty_warning(evaluation.config, judgement.faces, judgement.whole)
+        if judgement.dropped:
+            warn(f"{model}: was trained without {', '.join(judgement.dropped)}: left out here too")
         if warning:
             warn(f"{model}: {warning}")
         evaluations.append(evaluation)
@@ -94,8 +97,11 @@ def evaluate(
         from mien.evaluation.pages import report_folders, write_report
 
         folders = [output] if comparison is None else report_folders(output, models)
-        for folder, evaluation, about in zip(folders, evaluations, notes, strict=True):
-            note(f"written: {write_report(folder, evaluation, faces, data.name + part, about)}")
+        for folder, evaluation, about, each in zip(
+            folders, evaluations, notes, judged, strict=True
+        ):
+            page = write_report(folder, evaluation, each.faces, data.name + part, about)
+            note(f"written: {page}")
 
 
 def _print_report(title: str, report: "Report") -> None:

@@ -57,7 +57,10 @@ def find_key(path: Path, files: list[str], options: str) -> Key | None:
     cache = folder()
     if cache is None:
         return None
-    stamp, newest = _stamp(path, files)
+    try:
+        stamp, newest = _stamp(path, files)
+    except OSError:
+        return None  # reading will say what is wrong with the file
     memo = cache / "stamps" / stamp
     try:
         contents = memo.read_text("ascii", errors="replace")

@@ -7,7 +7,7 @@ import numpy as np
 
 from mien.data.face_set import FaceSet
 from mien.data.splits import is_split_name
-from mien.errors import BadInputError
+from mien.errors import BadInputError, MissingError
 from mien.labels import EXPRESSIONS, canonical_expression
 from mien.pictures import PICTURE_SUFFIXES, read_picture, resize, to_grey
 
@@ -64,7 +64,7 @@ def read_faces(
             if len(PurePosixPath(name).parts) < depth + 2:
                 raise BadInputError(f"{path / name}: not in the folder of a class; {EXPECTED}")
             images[len(good)] = _read_face(path / name, size, channels)
-        except BadInputError as error:
+        except (BadInputError, MissingError) as error:
             if not skip_bad:
                 raise
             problems.append(str(error))

@@ -11,6 +11,7 @@ from mien.evaluation.compare import (
     mcnemar_exact,
 )
 from mien.evaluation.disagreement import find_disagreements
+from mien.evaluation.faces import JudgedFaces, read_for
 from mien.evaluation.honesty import honesty_warning
 from mien.evaluation.metrics import (
     CalibrationBins,
@@ -36,6 +37,7 @@ __all__ = [
     "Difference",
     "Evaluation",
     "Group",
+    "JudgedFaces",
     "Report",
     "accuracy",
     "balanced_accuracy",
@@ -54,6 +56,7 @@ __all__ = [
     "log_loss",
     "macro_mean",
     "mcnemar_exact",
+    "read_for",
     "score",
     "wilson_interval",
 ]

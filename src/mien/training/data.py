@@ -108,9 +108,12 @@ def choose_faces(recipe: Recipe, faces: FaceSet) -> tuple[FaceSet, FaceSet, str,
         except UsageError:
             if knobs.selection_split not in ("", type(knobs)().selection_split):
                 raise  # named by the user, so a hold-out is not what was meant
-    train, held_out = train.split_by_ratio(
-        knobs.selection_fraction, seed=knobs.split_seed, stratified=knobs.stratified
-    )
+    try:
+        train, held_out = train.split_by_ratio(
+            knobs.selection_fraction, seed=knobs.split_seed, stratified=knobs.stratified
+        )
+    except ValueError as error:
+        raise BadInputError(f"cannot hold faces out for selection: {error}") from error
     part = f"{knobs.selection_fraction:g} of {name}, seed {knobs.split_seed}"
     return train, held_out, f"{name} without {part}", part
 

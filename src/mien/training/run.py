@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
@@ -127,10 +128,13 @@ def export(
     config = _config(recipe, info, net, measured, content["selection_labels"], run)
     output.parent.mkdir(parents=True, exist_ok=True)
     unfinished = output.with_name(f".{output.name}.part-{os.getpid()}")
-    write_model_folder(unfinished, net, config, in_channels(recipe, info.channels))
-    if output.exists():
-        output.rmdir()
-    unfinished.rename(output)
+    try:
+        write_model_folder(unfinished, net, config, in_channels(recipe, info.channels))
+        if output.exists():
+            output.rmdir()
+        unfinished.rename(output)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
     return output
 
 

@@ -260,6 +260,10 @@ def _check(recipe: Recipe, train: FaceSet, selection: FaceSet) -> None:
             raise BadInputError(f"the {name} faces have no labels")
     if train.label_names != selection.label_names:
         raise BadInputError(f"classes differ: {train.label_names} and {selection.label_names}")
+    if len(train.label_names) < 2:
+        raise BadInputError(
+            f"the only class is {', '.join(train.label_names)}; expected two at least"
+        )
     if len(train) < 2 or not len(selection):
         raise BadInputError(
             f"{len(train)} faces to learn from and {len(selection)} to select on; "
