@@ -9,7 +9,7 @@ from mien.models import (  # noqa: F401  (each registers its family)
     resnet9,
     vgg,
 )
-from mien.models.count import count_macs, count_parameters
+from mien.models.count import count_macs, count_parameters, evaluating
 from mien.models.describe import Layer, describe, layer_table
 from mien.models.face_classifier import FaceClassifier
 from mien.models.load import load_classifier
@@ -31,6 +31,7 @@ __all__ = [
     "count_parameters",
     "create_model",
     "describe",
+    "evaluating",
     "layer_table",
     "list_models",
     "load_classifier",

@@ -1,8 +1,24 @@
 """What a network costs: parameters and multiply-adds."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
+
+
+@contextmanager
+def evaluating(net: nn.Module) -> Iterator[None]:
+    """Puts a network into evaluation mode without gradients, and each module back as it was."""
+    modes = [(module, module.training) for module in net.modules()]
+    net.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
 
 
 def count_parameters(net: nn.Module) -> int:
@@ -19,10 +35,6 @@ def count_macs(net: nn.Module, channels: int, size: int) -> int:
         size: Side of the input, pixels.
     """
     device = next(net.parameters()).device
-    modes = [(module, module.training) for module in net.modules()]
-    net.eval()
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+    with evaluating(net), FlopCounterMode(display=False) as counter:
         net(torch.zeros(1, channels, size, size, device=device))
-    for module, mode in modes:
-        module.training = mode
     return counter.get_total_flops() // 2

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from mien.classifier import as_channels
 from mien.data import FaceSet
 from mien.errors import BadInputError, UsageError
-from mien.models import FaceClassifier, architecture, create_model
+from mien.models import FaceClassifier, architecture, create_model, evaluating
 from mien.recipes import Recipe
 from mien.training.averaging import Average
 from mien.training.optimizers import build_optimizer
@@ -239,19 +239,16 @@ def _try_sizes(recipe: Recipe, net: nn.Module, image_channels: int) -> None:
         std=recipe.data.std,
         in_channels=in_channels(recipe, image_channels),
     )
-    modes = [(module, module.training) for module in net.modules()]
-    classifier.eval()
-    for size in {recipe.data.input_size, *(size for _, size in recipe.train.sizes)}:
-        try:
-            with torch.no_grad():
+    sizes = {recipe.data.input_size, *(size for _, size in recipe.train.sizes)}
+    with evaluating(classifier):
+        for size in sizes:
+            try:
                 classifier(torch.zeros(1, size, size, image_channels, dtype=torch.uint8))
-        except RuntimeError as error:
-            raise UsageError(
-                f"{recipe.model.name} does not take {image_channels}x{size}x{size} faces "
-                f"with {len(recipe.data.mean)} value(s) of data.mean: {error}"
-            ) from error
-    for module, mode in modes:
-        module.training = mode
+            except RuntimeError as error:
+                raise UsageError(
+                    f"{recipe.model.name} does not take {image_channels}x{size}x{size} faces "
+                    f"with {len(recipe.data.mean)} value(s) of data.mean: {error}"
+                ) from error
 
 
 def _check(recipe: Recipe, train: FaceSet, selection: FaceSet) -> None:
