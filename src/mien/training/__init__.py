@@ -6,6 +6,10 @@ import os
 # over. It reads this when torch loads it, so it stands above every import of torch.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
+from mien.training.memory import HUGE_PAGES
+
+os.environ.setdefault(HUGE_PAGES, "1")
+
 from mien.training.preview import draw_preview, preview
 from mien.training.run import export, resume, train
 from mien.training.run_folder import free_run_folder

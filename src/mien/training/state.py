@@ -16,6 +16,7 @@ from mien.errors import BadInputError, UsageError
 from mien.models import FaceClassifier, architecture, create_model, evaluating
 from mien.recipes import Recipe
 from mien.training.averaging import Average
+from mien.training.memory import reuse_freed_memory
 from mien.training.optimizers import build_optimizer
 from mien.views import centre_crop
 
@@ -145,6 +146,7 @@ def start(
     _check(recipe, train, selection)
     assert train.labels is not None
     assert selection.labels is not None
+    reuse_freed_memory()
     accelerator = Accelerator()
     if recipe.train.batch_size % accelerator.num_processes:
         raise UsageError(
