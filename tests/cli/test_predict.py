@@ -85,11 +85,11 @@ def test_csv(model: Path, album: Path, tmp_path: Path) -> None:
     assert result.code == 5
     with (tmp_path / "faces.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
-    assert [(Path(row["source"]).name, row["face"], bool(row["error"])) for row in rows] == [
-        ("a.png", "0", False),
-        ("broken.jpg", "", True),
-        ("sky.jpg", "", False),
-        ("a.png", "0", False),
+    assert [(Path(row["source"]).name, row["expression"] != "", bool(row["error"])) for row in rows] == [
+        ("a.png", True, False),
+        ("broken.jpg", False, True),
+        ("sky.jpg", False, False),
+        ("a.png", True, False),
     ]
     assert rows[0]["uncertain"] in ("true", "false")
     assert float(rows[0][f"p_{rows[0]['expression']}"]) == float(rows[0]["confidence"])
@@ -204,7 +204,7 @@ def test_wrong_arguments_end_in_one_line(
 def test_a_folder_without_pictures(model: Path, tmp_path: Path) -> None:
     result = Outcome(model, tmp_path)
     assert result.code == 3
-    assert "no picture in this folder" in result.err
+    assert "no picture or video in this folder" in result.err
 
 
 def test_a_closed_pipe_ends_quietly(model: Path, album: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mien.inference import Face, PictureResult
+from mien.inference import Face, FrameResult
 from mien.inference.results import csv_columns
 from mien.inference.sinks import CsvRows, ErrorLines, JsonLines, TextLines, write_results
 from mien.labels import EXPRESSIONS
@@ -28,9 +28,9 @@ def face(**changes: Any) -> Face:
 
 
 RESULTS = [
-    PictureResult("a, b.jpg", 640, 480, (face(), face(landmarks=None, uncertain=True))),
-    PictureResult("empty.jpg", 3, 2),
-    PictureResult("broken.jpg", error='broken.jpg: "damaged"'),
+    FrameResult("a, b.jpg", 640, 480, (face(), face(landmarks=None, uncertain=True))),
+    FrameResult("empty.jpg", 3, 2),
+    FrameResult("broken.jpg", error='broken.jpg: "damaged"'),
 ]
 
 
@@ -75,16 +75,37 @@ def test_csv_is_exactly_this() -> None:
     stream = io.StringIO()
     tally = write_results(((r, None) for r in RESULTS), [CsvRows(stream, EXPRESSIONS)])
     assert stream.getvalue() == (
-        "source,face,x1,y1,x2,y2,detection_score,expression,confidence,uncertain,"
-        "p_angry,p_disgust,p_fear,p_happy,p_sad,p_surprise,p_neutral,error\n"
-        '"a, b.jpg",0,10.0,20.5,40.13,60.0,0.9877,happy,0.5,false,0.1,0.05,0.05,0.5,0.1,0.1,0.1,\n'
-        '"a, b.jpg",1,10.0,20.5,40.13,60.0,0.9877,happy,0.5,true,0.1,0.05,0.05,0.5,0.1,0.1,0.1,\n'
-        "empty.jpg,,,,,,,,,,,,,,,,,\n"
-        'broken.jpg,,,,,,,,,,,,,,,,,"broken.jpg: ""damaged"""\n'
+        "source,frame,time_seconds,track_id,x1,y1,x2,y2,detection_score,expression,confidence,"
+        "uncertain,p_angry,p_disgust,p_fear,p_happy,p_sad,p_surprise,p_neutral,smoothed_angry,"
+        "smoothed_disgust,smoothed_fear,smoothed_happy,smoothed_sad,smoothed_surprise,"
+        "smoothed_neutral,error\n"
+        '"a, b.jpg",,,,10.0,20.5,40.13,60.0,0.9877,happy,0.5,false,'
+        "0.1,0.05,0.05,0.5,0.1,0.1,0.1,,,,,,,,\n"
+        '"a, b.jpg",,,,10.0,20.5,40.13,60.0,0.9877,happy,0.5,true,'
+        "0.1,0.05,0.05,0.5,0.1,0.1,0.1,,,,,,,,\n"
+        f"empty.jpg{26 * ','}\n"
+        f'broken.jpg{26 * ","}"broken.jpg: ""damaged"""\n'
     )
     rows = list(csv.reader(io.StringIO(stream.getvalue())))
     assert {len(row) for row in rows} == {len(csv_columns(EXPRESSIONS))}
     assert (tally.num_pictures, tally.num_faces, len(tally.errors)) == (3, 2, 1)
+
+
+def test_frames_of_videos_have_their_time_and_track() -> None:
+    tracked = face(track_id=3, smoothed=PROBABILITIES | {"happy": 0.4, "sad": 0.2})
+    frame = FrameResult("clip.mp4", 640, 480, (tracked,), frame=30, time_seconds=1.0010004)
+    page = frame.to_json()
+    assert list(page)[:3] == ["source", "frame", "time_seconds"]
+    assert (page["frame"], page["time_seconds"]) == (30, 1.001)
+    assert page["faces"][0]["track_id"] == 3
+    assert page["faces"][0]["smoothed"]["sad"] == 0.2
+    row = dict(zip(csv_columns(EXPRESSIONS), frame.to_rows(EXPRESSIONS)[0], strict=True))
+    assert (row["frame"], row["time_seconds"], row["track_id"]) == (30, 1.001, 3)
+    assert (row["p_happy"], row["smoothed_happy"]) == (0.5, 0.4)
+    empty = FrameResult("clip.mp4", 640, 480, frame=0, time_seconds=0.0)
+    assert empty.to_rows(EXPRESSIONS)[0][:4] == ["clip.mp4", 0, 0.0, None]
+    with pytest.raises(ValueError, match="both a number and a time"):
+        FrameResult("clip.mp4", 640, 480, frame=30)
 
 
 def test_text_is_for_people() -> None:
@@ -119,10 +140,10 @@ def test_a_face_is_checked_on_construction(changes: dict[str, Any]) -> None:
 
 def test_a_result_has_a_size_or_an_error() -> None:
     with pytest.raises(ValueError, match="either a size or an error"):
-        PictureResult("a.jpg")
+        FrameResult("a.jpg")
     with pytest.raises(ValueError, match="either a size or an error"):
-        PictureResult("a.jpg", 3, 4, error="both")
+        FrameResult("a.jpg", 3, 4, error="both")
     with pytest.raises(ValueError, match="either a size or an error"):
-        PictureResult("a.jpg", faces=(face(),), error="faces of nothing")
+        FrameResult("a.jpg", faces=(face(),), error="faces of nothing")
     with pytest.raises(dataclasses.FrozenInstanceError):
         face().confidence = 1.0  # type: ignore[misc]

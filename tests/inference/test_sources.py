@@ -74,7 +74,7 @@ def test_urls_are_refused(url: str) -> None:
 
 def test_nothing_to_read(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no picture")
-    with pytest.raises(BadInputError, match="no picture in this folder"):
+    with pytest.raises(BadInputError, match="no picture or video in this folder"):
         find_sources([tmp_path])
     with pytest.raises(MissingError, match="no such file or folder"):
         find_sources([tmp_path / "gone.jpg"])

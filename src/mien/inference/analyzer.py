@@ -1,4 +1,4 @@
-"""Pictures → faces with their expressions."""
+"""Pictures and videos → faces with their expressions."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -8,12 +8,14 @@ import numpy as np
 
 from mien.classifier import Classifier, softmax
 from mien.data import read
-from mien.errors import MienError
+from mien.errors import BadInputError, MienError, MissingError
 from mien.inference.crop import cut
 from mien.inference.detection import Detection, Detector, WholePicture
 from mien.inference.detectors import create_detector
-from mien.inference.results import Face, PictureResult
-from mien.inference.sources import FaceFileSource, PictureSource, Source
+from mien.inference.following import follow
+from mien.inference.results import Face, FrameResult
+from mien.inference.sources import FaceFileSource, PictureSource, Source, VideoSource
+from mien.inference.video import Sampling, read_frames
 from mien.pictures import read_picture
 
 Picture = np.ndarray | Path | str | bytes
@@ -28,12 +30,14 @@ _BATCH_PIXELS = 32_000_000  # bounds what waiting pictures hold in memory, about
 
 @dataclass(frozen=True)
 class _Seen:
-    """A picture whose faces are found, not yet classified; or why it could not be read."""
+    """A picture or frame, its faces found, not yet classified; or why it could not be read."""
 
     source: str
     rgb: np.ndarray | None = None
     detections: Sequence[Detection] = ()
     error: str | None = None
+    frame: int | None = None
+    time_seconds: float | None = None
 
 
 class Analyzer:
@@ -85,25 +89,57 @@ class Analyzer:
         rgb = _as_rgb(picture)
         return list(self._classify([_Seen("", rgb, self.detector.detect(rgb))])[0].faces)
 
-    def results(self, pictures: Iterable[Picture | Source]) -> Iterator[PictureResult]:
-        """Yields a result per picture, in order; the faces of several are classified at once.
+    def stream(self, video: str | Path, sampling: Sampling | None = None) -> Iterator[FrameResult]:
+        """Yields a result per frame of a video file, in order, with `time_seconds` and `faces`.
 
-        A picture that cannot be read yields a result with its error, and the next one follows.
+        A frame without a face has none in its result. A face keeps its `track_id` through time,
+        also when it is not seen for up to a second; ids are never used again. `smoothed` averages
+        its probabilities over half a second before and after.
 
         Args:
-            pictures: What a call takes, or what `find_sources` returns: folders and files of
-                face images go through that. Pixels and bytes are called by their index.
+            video: The file.
+            sampling: Which frames; all, unless given.
+
+        Raises:
+            MissingError: No such file.
+            BadInputError: It is no video, or is damaged; the frames before that came first.
         """
-        return (result for result, _ in self.results_with_pictures(pictures))
+        path = Path(video)
+        if not path.is_file():
+            raise MissingError(f"{path}: no such file")
+        for result in self.results([VideoSource(path, Path(path.name))], sampling):
+            if result.error is not None:
+                raise BadInputError(result.error)
+            yield result
+
+    def results(
+        self, pictures: Iterable[Picture | Source], sampling: Sampling | None = None
+    ) -> Iterator[FrameResult]:
+        """Yields a result per picture, in order; the faces of several are classified at once.
+
+        A picture that cannot be read yields a result with its error, and the next one follows. A
+        video yields a result per frame, then one with the error that ended it, if any.
+
+        Args:
+            pictures: What a call takes, or what `find_sources` returns: folders, videos and files
+                of face images go through that. Pixels and bytes are called by their index.
+            sampling: Which frames of videos; all, unless given.
+        """
+        return (result for result, _ in self.results_with_pictures(pictures, sampling))
 
     def results_with_pictures(
-        self, pictures: Iterable[Picture | Source]
-    ) -> Iterator[tuple[PictureResult, np.ndarray | None]]:
+        self, pictures: Iterable[Picture | Source], sampling: Sampling | None = None
+    ) -> Iterator[tuple[FrameResult, np.ndarray | None]]:
         """Yields like `results`, each with its picture, RGB uint8 `[H, W, 3]`, or None."""
+        return follow(self._in_batches(pictures, sampling))
+
+    def _in_batches(
+        self, pictures: Iterable[Picture | Source], sampling: Sampling | None
+    ) -> Iterator[tuple[FrameResult, np.ndarray | None]]:
         batch: list[_Seen] = []
         num_pixels = 0
         for index, picture in enumerate(pictures):
-            for seen in self._read(index, picture):
+            for seen in self._read(index, picture, sampling):
                 batch.append(seen)
                 num_pixels += 0 if seen.rgb is None else seen.rgb.size // 3
                 if len(batch) >= _BATCH_PICTURES or num_pixels >= _BATCH_PIXELS:
@@ -111,10 +147,15 @@ class Analyzer:
                     batch, num_pixels = [], 0
         yield from zip(self._classify(batch), [seen.rgb for seen in batch], strict=True)
 
-    def _read(self, index: int, picture: Picture | Source) -> Iterator[_Seen]:
-        """Yields the picture, or each face image of a file of them; errors are noted."""
+    def _read(
+        self, index: int, picture: Picture | Source, sampling: Sampling | None
+    ) -> Iterator[_Seen]:
+        """Yields the picture, the video's frames, or a file's face images; errors are noted."""
         if isinstance(picture, FaceFileSource):
             yield from _read_face_file(picture.path)
+            return
+        if isinstance(picture, VideoSource):
+            yield from self._read_video(picture.path, sampling)
             return
         if isinstance(picture, PictureSource):
             name, picture = picture.name, picture.content
@@ -127,7 +168,18 @@ class Analyzer:
             return
         yield _Seen(name, rgb, self.detector.detect(rgb))
 
-    def _classify(self, batch: Sequence[_Seen]) -> list[PictureResult]:
+    def _read_video(self, path: Path, sampling: Sampling | None) -> Iterator[_Seen]:
+        name = str(path)
+        try:
+            for frame in read_frames(path, sampling):
+                found = self.detector.detect(frame.rgb)
+                yield _Seen(
+                    name, frame.rgb, found, frame=frame.index, time_seconds=frame.time_seconds
+                )
+        except MienError as error:
+            yield _Seen(name, error=str(error))
+
+    def _classify(self, batch: Sequence[_Seen]) -> list[FrameResult]:
         """Returns the results of pictures whose faces are all classified in one go."""
         config = self.classifier.config
         faces = [
@@ -142,14 +194,21 @@ class Analyzer:
         rows = iter(softmax(logits).tolist())
         return [self._result(seen, rows) for seen in batch]
 
-    def _result(self, seen: _Seen, rows: Iterator[list[float]]) -> PictureResult:
+    def _result(self, seen: _Seen, rows: Iterator[list[float]]) -> FrameResult:
         if seen.rgb is None:
-            return PictureResult(seen.source, error=seen.error)
+            return FrameResult(seen.source, error=seen.error)
         height, width = seen.rgb.shape[:2]
         faces = tuple(
             self._face(detection, next(rows), width, height) for detection in seen.detections
         )
-        return PictureResult(seen.source, width, height, faces)
+        return FrameResult(
+            seen.source,
+            width,
+            height,
+            faces,
+            frame=seen.frame,
+            time_seconds=seen.time_seconds,
+        )
 
     def _face(
         self, detection: Detection, probabilities: list[float], width: int, height: int

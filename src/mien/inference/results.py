@@ -20,6 +20,8 @@ class Face:
         confidence: Its probability, 0-1, calibrated on held-out faces.
         uncertain: Whether the confidence is too low to rely on.
         probabilities: Per expression, in the model's order; they sum to 1.
+        track_id: In videos: the same number for the same face through time, from 1; else None.
+        smoothed: In videos: the probabilities averaged over the track's neighbouring frames.
     """
 
     box: Box
@@ -29,6 +31,8 @@ class Face:
     confidence: float
     uncertain: bool
     probabilities: dict[str, float]
+    track_id: int | None = None
+    smoothed: dict[str, float] | None = None
 
     def __post_init__(self) -> None:
         left, top, right, bottom = self.box
@@ -47,26 +51,34 @@ class Face:
     def to_json(self) -> dict[str, Any]:
         """Returns the face as JSON's types: pixels to 1/100, probabilities to 8 digits."""
         points = self.landmarks
-        return {
+        page = {
             "box": [round(value, 2) for value in self.box],
             "detection_score": round(self.detection_score, 4),
             "landmarks": points and [[round(x, 2), round(y, 2)] for x, y in points],
             "expression": self.expression,
             "confidence": round(self.confidence, 8),
             "uncertain": self.uncertain,
-            "probabilities": {label: round(p, 8) for label, p in self.probabilities.items()},
+            "probabilities": _rounded(self.probabilities),
         }
+        if self.track_id is not None:
+            page["track_id"] = self.track_id
+        if self.smoothed is not None:
+            page["smoothed"] = _rounded(self.smoothed)
+        return page
 
 
 @dataclass(frozen=True)
-class PictureResult:
-    """The faces of one picture, or why it could not be read.
+class FrameResult:
+    """The faces of one picture, or of one frame of a video; or why it could not be read.
 
     Attributes:
-        source: The picture's path, or another name for it.
+        source: The path of the picture or video, or another name for it.
         width, height: Its size, pixels, upright; None if it could not be read.
         faces: The faces, most certain detection first; none is no error.
         error: Why it could not be read, or None.
+        frame: The frame's number in its video, from 0; None for a picture, and for the error of a
+            video that could not be read on.
+        time_seconds: When it is shown, seconds from the video's start; None like `frame`.
     """
 
     source: str
@@ -74,16 +86,22 @@ class PictureResult:
     height: int | None = None
     faces: tuple[Face, ...] = ()
     error: str | None = None
+    frame: int | None = None
+    time_seconds: float | None = None
 
     def __post_init__(self) -> None:
         unread = self.width is None or self.height is None
         if unread != (self.error is not None) or (unread and self.faces):
             raise ValueError("a picture has either a size or an error, and faces only with a size")
+        if (self.frame is None) != (self.time_seconds is None):
+            raise ValueError("a frame of a video has both a number and a time")
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the nested JSON object of the picture."""
-        return {
-            "source": self.source,
+        """Returns the nested JSON object; `frame` and `time_seconds` stand in those of videos."""
+        page: dict[str, Any] = {"source": self.source}
+        if self.time_seconds is not None:
+            page |= {"frame": self.frame, "time_seconds": round(self.time_seconds, 6)}
+        return page | {
             "width": self.width,
             "height": self.height,
             "faces": [face.to_json() for face in self.faces],
@@ -91,33 +109,43 @@ class PictureResult:
         }
 
     def to_rows(self, labels: Sequence[str]) -> list[list[Any]]:
-        """Returns the flat rows of the picture, one per face, as `csv_columns(labels)` names them.
+        """Returns the flat rows, one per face, as `csv_columns(labels)` names them.
 
-        A picture without a face, and one that could not be read, has one row with empty cells.
+        A picture or frame without a face, and one that could not be read, has one row with empty
+        cells.
         """
-        return [
-            [self.source, index, *_cells(face, labels), None]
-            for index, face in enumerate(self.faces)
-        ] or [[self.source, *[None] * (9 + len(labels)), self.error]]
+        place = [self.source, self.frame, self.time_seconds and round(self.time_seconds, 6)]
+        empty = [None] * (9 + 2 * len(labels))
+        return [[*place, *_cells(face, labels), None] for face in self.faces] or [
+            [*place, *empty, self.error]
+        ]
 
 
 def csv_columns(labels: Sequence[str]) -> list[str]:
-    """Returns the names of the flat columns; `face` counts from 0 within the picture."""
+    """Returns the names of the flat columns; pictures leave those of videos empty."""
     return [
-        *("source", "face", "x1", "y1", "x2", "y2", "detection_score"),
-        *("expression", "confidence", "uncertain"),
+        *("source", "frame", "time_seconds", "track_id", "x1", "y1", "x2", "y2"),
+        *("detection_score", "expression", "confidence", "uncertain"),
         *(f"p_{label}" for label in labels),
+        *(f"smoothed_{label}" for label in labels),
         "error",
     ]
 
 
 def _cells(face: Face, labels: Sequence[str]) -> list[Any]:
     values = face.to_json()
+    smoothed = values.get("smoothed", {})
     return [
+        values.get("track_id"),
         *values["box"],
         values["detection_score"],
         values["expression"],
         values["confidence"],
         str(values["uncertain"]).lower(),
         *(values["probabilities"][label] for label in labels),
+        *(smoothed.get(label) for label in labels),
     ]
+
+
+def _rounded(probabilities: dict[str, float]) -> dict[str, float]:
+    return {label: round(value, 8) for label, value in probabilities.items()}

@@ -11,8 +11,8 @@ import numpy as np
 
 from mien.errors import BadInputError, UsageError
 from mien.inference.drawing import draw_faces
-from mien.inference.results import PictureResult, csv_columns
-from mien.inference.sources import FaceFileSource, Source, source_files
+from mien.inference.results import FrameResult, csv_columns
+from mien.inference.sources import FaceFileSource, Source, VideoSource, source_files
 
 GRID_FACES, _GRID_COLUMNS = 36, 6
 _GRID_SUFFIXES = (".png", ".svg")
@@ -22,7 +22,7 @@ _WRITABLE = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"
 class Sink(Protocol):
     """Takes results as they come."""
 
-    def write(self, result: PictureResult, rgb: np.ndarray | None) -> None:
+    def write(self, result: FrameResult, rgb: np.ndarray | None) -> None:
         """Takes a result and its picture, RGB uint8 `[H, W, 3]`; None if it could not be read."""
         ...
 
@@ -33,17 +33,21 @@ class TextLines:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
-    def write(self, result: PictureResult, rgb: np.ndarray | None) -> None:
+    def write(self, result: FrameResult, rgb: np.ndarray | None) -> None:
         """Writes a line per face, or that there is none."""
+        place = result.source
+        if result.time_seconds is not None:
+            place += f" {result.time_seconds:.3f} s"
         for face in result.faces:
             left, top, right, bottom = (round(value) for value in face.box)
             doubt = "  uncertain" if face.uncertain else ""
+            track = "" if face.track_id is None else f"  track {face.track_id}"
             self._print(
-                f"{result.source}: {face.expression} {face.confidence:.0%}"
-                f"  at {left},{top} to {right},{bottom}{doubt}"
+                f"{place}: {face.expression} {face.confidence:.0%}"
+                f"  at {left},{top} to {right},{bottom}{track}{doubt}"
             )
         if result.error is None and not result.faces:
-            self._print(f"{result.source}: no face found")
+            self._print(f"{place}: no face found")
 
     def _print(self, line: str) -> None:
         print(line, file=self._stream, flush=True)
@@ -55,7 +59,7 @@ class ErrorLines:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
-    def write(self, result: PictureResult, rgb: np.ndarray | None) -> None:
+    def write(self, result: FrameResult, rgb: np.ndarray | None) -> None:
         """Writes the error, if there is one."""
         if result.error is not None:
             print(f"mien: {result.error}", file=self._stream, flush=True)
@@ -67,7 +71,7 @@ class JsonLines:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
-    def write(self, result: PictureResult, rgb: np.ndarray | None) -> None:
+    def write(self, result: FrameResult, rgb: np.ndarray | None) -> None:
         """Writes the picture's object."""
         text = json.dumps(result.to_json(), allow_nan=False)
         print(text, file=self._stream, flush=True)
@@ -81,7 +85,7 @@ class CsvRows:
         self._writer = csv.writer(stream, lineterminator="\n")
         self._writer.writerow(csv_columns(labels))
 
-    def write(self, result: PictureResult, rgb: np.ndarray | None) -> None:
+    def write(self, result: FrameResult, rgb: np.ndarray | None) -> None:
         """Writes the picture's rows."""
         self._writer.writerows(result.to_rows(self._labels))
         self._stream.flush()
@@ -106,7 +110,7 @@ class AnnotatedPictures:
         """
         self._targets = _plan_targets(folder, sources)
 
-    def write(self, result: PictureResult, rgb: np.ndarray | None) -> None:
+    def write(self, result: FrameResult, rgb: np.ndarray | None) -> None:
         """Writes the picture with its faces drawn on it.
 
         Raises:
@@ -142,8 +146,9 @@ class FaceGrid:
         names = []
         for source in sources:
             if not isinstance(source, FaceFileSource):
+                name = source.path if isinstance(source, VideoSource) else source.name
                 raise UsageError(
-                    f"{path} would hold a grid of face images, but {source.name} is a picture; "
+                    f"{path} would hold a grid of face images, but {name} is none; "
                     "annotated pictures go to a folder"
                 )
             names.append(source.path.name)
@@ -151,7 +156,7 @@ class FaceGrid:
         self._faces: list[tuple[np.ndarray, str]] = []
         self._num_read = 0
 
-    def write(self, result: PictureResult, rgb: np.ndarray | None) -> None:
+    def write(self, result: FrameResult, rgb: np.ndarray | None) -> None:
         """Keeps the face, if it is one of the first."""
         if rgb is None:
             return
@@ -202,7 +207,7 @@ class Tally:
     """What a run came to.
 
     Attributes:
-        num_pictures: Pictures and face images, those that could not be read too.
+        num_pictures: Pictures, face images and frames of videos; what could not be read too.
         num_faces: Faces found.
         errors: Why pictures could not be read.
     """
@@ -213,7 +218,7 @@ class Tally:
 
 
 def write_results(
-    results: Iterable[tuple[PictureResult, np.ndarray | None]], sinks: Sequence[Sink]
+    results: Iterable[tuple[FrameResult, np.ndarray | None]], sinks: Sequence[Sink]
 ) -> Tally:
     """Returns how many there were, once every result is written to every sink as it comes."""
     tally = Tally(0, 0, [])
@@ -236,6 +241,8 @@ def _plan_targets(folder: Path, sources: Sequence[Source]) -> dict[str, Path]:
                 f"{source.path}: face images are not drawn on one by one; name a picture (.png, "
                 ".svg) for a grid of them, or leave --output out"
             )
+        if isinstance(source, VideoSource):
+            raise UsageError(f"{source.path}: videos are not drawn on; leave --output out")
         if source.name in targets:
             continue
         name = source.relative

@@ -1,4 +1,4 @@
-"""What is read: arguments → pictures and files of face images."""
+"""What is read: arguments → pictures, videos and files of face images."""
 
 import glob
 import os
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mien.errors import BadInputError, MissingError, UsageError
+from mien.inference.video import VIDEO_SUFFIXES
 from mien.pictures import PICTURE_SUFFIXES
 
 FACE_FILE_SUFFIXES = (".csv", ".csv.gz", ".csv.xz")
@@ -36,20 +37,33 @@ class FaceFileSource:
     path: Path
 
 
-Source = PictureSource | FaceFileSource
+@dataclass(frozen=True)
+class VideoSource:
+    """A video file; its frames are read in order.
+
+    Attributes:
+        path: Where it is; results call it by this.
+        relative: Its path below the folder it was found in; else its name.
+    """
+
+    path: Path
+    relative: Path
+
+
+Source = PictureSource | VideoSource | FaceFileSource
 
 
 def find_sources(arguments: Iterable[str | Path]) -> list[Source]:
     """Returns what the arguments name, in their order; nothing is decoded yet.
 
     Args:
-        arguments: Picture files; folders (their pictures at any depth, sorted; hidden files are
-            left out); patterns with `*`, `?`, `[…]` and `**`; `-` for one picture's bytes on
-            stdin; `.csv`, `.csv.gz` and `.csv.xz` files of face images.
+        arguments: Picture and video files; folders (their pictures and videos at any depth,
+            sorted; hidden files are left out); patterns with `*`, `?`, `[…]` and `**`; `-` for
+            one picture's bytes on stdin; `.csv`, `.csv.gz` and `.csv.xz` files of face images.
 
     Raises:
         MissingError: An argument names nothing that is there.
-        BadInputError: A folder has no picture in it.
+        BadInputError: A folder has no picture or video in it.
         UsageError: An argument is a URL.
     """
     return [source for argument in arguments for source in _expand(str(argument))]
@@ -57,7 +71,7 @@ def find_sources(arguments: Iterable[str | Path]) -> list[Source]:
 
 def source_files(sources: Iterable[Source]) -> set[Path]:
     """Returns the files behind the sources, as absolute paths without links."""
-    contents = (s.path if isinstance(s, FaceFileSource) else s.content for s in sources)
+    contents = (s.content if isinstance(s, PictureSource) else s.path for s in sources)
     return {content.resolve() for content in contents if isinstance(content, Path)}
 
 
@@ -68,7 +82,7 @@ def _expand(argument: str) -> list[Source]:
         raise UsageError(f"{argument}: URLs are not fetched; download it, and give the file")
     path = Path(argument)
     if path.is_dir():
-        return list(_pictures_below(path))
+        return _files_below(path)
     if path.exists():
         return [_file_source(path)]
     if glob.has_magic(argument):
@@ -80,24 +94,30 @@ def _expand(argument: str) -> list[Source]:
     raise MissingError(f"{argument}: no such file or folder")
 
 
-def _file_source(path: Path) -> Source:
+def _file_source(path: Path, relative: Path | None = None) -> Source:
+    relative = relative or Path(path.name)
     if path.name.lower().endswith(FACE_FILE_SUFFIXES):
         return FaceFileSource(path)
-    return PictureSource(str(path), path, Path(path.name))
+    if path.suffix.lower() in VIDEO_SUFFIXES:
+        return VideoSource(path, relative)
+    return PictureSource(str(path), path, relative)
 
 
-def _pictures_below(folder: Path) -> list[PictureSource]:
-    pictures = []
+def _files_below(folder: Path) -> list[Source]:
+    wanted = PICTURE_SUFFIXES | VIDEO_SUFFIXES
+    files: list[Source] = []
     for parent, folders, names in os.walk(folder, onerror=_refuse):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             path = Path(parent, name)
-            if path.suffix.lower() in PICTURE_SUFFIXES and not name.startswith("."):
-                pictures.append(PictureSource(str(path), path, path.relative_to(folder)))
-    if not pictures:
+            if path.suffix.lower() in wanted and not name.startswith("."):
+                files.append(_file_source(path, path.relative_to(folder)))
+    if not files:
         endings = " ".join(sorted(PICTURE_SUFFIXES))
-        raise BadInputError(f"{folder}: no picture in this folder; expected files like {endings}")
-    return pictures
+        raise BadInputError(
+            f"{folder}: no picture or video in this folder; expected files like {endings}"
+        )
+    return files
 
 
 def _refuse(error: OSError) -> None:

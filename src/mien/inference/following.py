@@ -1,0 +1,88 @@
+"""Frames of videos → the same frames with their faces' identity, and probabilities smoothed."""
+
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from mien.inference.results import Face, FrameResult
+from mien.inference.tracking import Tracker, smooth_two_sided
+
+HALF_WIDTH_SECONDS = 0.5
+"""Smoothing looks this far back and ahead, so a frame waits for those up to this much later."""
+
+Pair = tuple[FrameResult, np.ndarray | None]
+
+
+def follow(results: Iterable[Pair]) -> Iterator[Pair]:
+    """Yields the results in their order; those of a video's frames with tracks and smoothing.
+
+    Args:
+        results: Each with its picture, or None; a video's frames in order and together.
+    """
+    film: _Film | None = None
+    for result, rgb in results:
+        if film is not None and not film.goes_on_with(result):
+            yield from film.waiting_until(None)
+            film = None
+        if result.time_seconds is None:
+            yield result, rgb
+            continue
+        film = film or _Film(result.source)
+        film.add(result, rgb, result.time_seconds)
+        yield from film.waiting_until(result.time_seconds)
+    if film is not None:
+        yield from film.waiting_until(None)
+
+
+class _Film:
+    """One video's tracks, and its frames that wait for later ones."""
+
+    def __init__(self, source: str) -> None:
+        self._source, self._frame = source, -1
+        self._tracker = Tracker()
+        self._waiting: deque[tuple[float, Pair]] = deque()
+        self._values: dict[int, deque[tuple[float, np.ndarray]]] = defaultdict(deque)
+
+    def goes_on_with(self, result: FrameResult) -> bool:
+        """Returns whether a result is a later frame of this video, not the same one read again."""
+        return (
+            result.frame is not None
+            and result.source == self._source
+            and result.frame > self._frame
+        )
+
+    def add(self, result: FrameResult, rgb: np.ndarray | None, time: float) -> None:
+        """Takes the next frame and tells its faces' tracks."""
+        assert result.frame is not None
+        self._frame = result.frame
+        tracks = self._tracker.update([face.box for face in result.faces], time)
+        for face, track in zip(result.faces, tracks, strict=True):
+            self._values[track].append((time, np.array(list(face.probabilities.values()))))
+        faces = tuple(
+            replace(face, track_id=track) for face, track in zip(result.faces, tracks, strict=True)
+        )
+        self._waiting.append((time, (replace(result, faces=faces), rgb)))
+
+    def waiting_until(self, now: float | None) -> Iterator[Pair]:
+        """Yields the frames that need no later ones any more; all, where no more will come."""
+        while self._waiting and (now is None or now - self._waiting[0][0] >= HALF_WIDTH_SECONDS):
+            time, (result, rgb) = self._waiting.popleft()
+            faces = tuple(self._smoothed(face, time) for face in result.faces)
+            yield replace(result, faces=faces), rgb
+            self._forget(time - HALF_WIDTH_SECONDS)
+
+    def _smoothed(self, face: Face, time: float) -> Face:
+        assert face.track_id is not None
+        times, values = zip(*self._values[face.track_id], strict=True)
+        mean = smooth_two_sided(times, np.stack(values), time, HALF_WIDTH_SECONDS)
+        return replace(face, smoothed=dict(zip(face.probabilities, mean.tolist(), strict=True)))
+
+    def _forget(self, before: float) -> None:
+        """Drops values that no waiting frame looks at, and tracks without any."""
+        for track, values in list(self._values.items()):
+            while values and values[0][0] < before:
+                values.popleft()
+            if not values:
+                del self._values[track]

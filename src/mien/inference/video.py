@@ -1,0 +1,364 @@
+"""Videos: a file → its frames as RGB pictures with exact times. The only reader of video files."""
+
+import gc
+import math
+import re
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mien.errors import BadInputError, MissingError, UsageError
+
+if TYPE_CHECKING:  # PyAV is slow to import: functions import it when they need it
+    import av
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.video.stream import VideoStream
+
+_SUFFIXES = "mp4 m4v mov avi mkv webm mpg mpeg wmv flv 3gp ts mts m2ts ogv"
+VIDEO_SUFFIXES = frozenset(f".{suffix}" for suffix in _SUFFIXES.split())
+"""The endings, in lower case, that mark a file in a folder as a video."""
+
+# Without the list a "video" may be a playlist that makes FFmpeg open other files, or a picture.
+_CONTAINERS = "mov,mp4,matroska,webm,avi,flv,asf,mpeg,mpegvideo,mpegts,m4v,h264,hevc,ogg"
+# The containers that write how long they are; FFmpeg estimates it for others from what is there.
+_DECLARES_DURATION = frozenset({"mov", "matroska", "avi", "flv", "asf"})
+_SHORT_SECONDS = Fraction(1, 2)
+_MICROSECOND = Fraction(1, 1_000_000)
+_TIME = re.compile(r"(?:(?:(\d+):(?=\d+:))?(\d+):)?(\d+(?:\.\d*)?|\.\d+)", re.ASCII)
+_NUMBER = re.compile(r"(?:\d+(?:\.\d*)?|\.\d+)", re.ASCII)
+
+
+@dataclass(frozen=True)
+class VideoFrame:
+    """One frame of a video.
+
+    Attributes:
+        index: Which frame of the file, in the order they are shown, from 0.
+        time_seconds: When it is shown; 0 is where players begin the file.
+        rgb: uint8 `[H, W, 3]`, upright as the file's rotation says.
+    """
+
+    index: int
+    time_seconds: float
+    rgb: np.ndarray
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Which frames of a video are read.
+
+    Attributes:
+        every_frames: Every so many frames, from the first one that is not before the start.
+        every_seconds: Instead: the first frame at or after each of start, start + this, ...
+        start_seconds: Frames before it are left out.
+        end_seconds: Frames at or after it are left out; the end of the file, unless given.
+
+    Raises:
+        UsageError: A step is not positive, both are given, or the times are not in order.
+    """
+
+    every_frames: int = 1
+    every_seconds: float | None = None
+    start_seconds: float = 0.0
+    end_seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        start, end, seconds = self.start_seconds, self.end_seconds, self.every_seconds
+        if self.every_frames < 1:
+            raise UsageError(f"every {self.every_frames} frames: expected 1 or more")
+        if seconds is not None and not (math.isfinite(seconds) and seconds > 0):
+            raise UsageError(f"every {seconds} seconds: expected more than 0")
+        if seconds is not None and self.every_frames != 1:
+            raise UsageError("every so many frames and every so many seconds: expected one of them")
+        if not (math.isfinite(start) and start >= 0):
+            raise UsageError(f"from {start} s: expected 0 or more")
+        if end is not None and not (math.isfinite(end) and end > start):
+            raise UsageError(f"to {end} s: expected a time after the start, {start} s")
+
+
+def parse_every(text: str) -> tuple[int, float | None]:
+    """Returns a `Sampling`'s first two fields: "3" → (3, None), "0.5s" → (1, 0.5).
+
+    Raises:
+        UsageError: It is neither, or not positive.
+    """
+    text = text.strip()
+    seconds = text.removesuffix("s").rstrip()
+    if text.endswith("s") and _NUMBER.fullmatch(seconds) and float(seconds) > 0:
+        return 1, float(seconds)
+    if re.fullmatch(r"[0-9]+", text) and int(text) > 0:
+        return int(text), None
+    raise UsageError(f"{text!r}: expected a number of frames like 3, or seconds like 0.5s")
+
+
+def parse_time(text: str) -> float:
+    """Returns the seconds of a time: "90" → 90, "1:30" → 90, "1:02:03.5" → 3723.5.
+
+    Raises:
+        UsageError: It is no such time.
+    """
+    match = _TIME.fullmatch(text.strip())
+    if match:
+        hours, minutes, seconds = (float(part or 0) for part in match.groups())
+        if (match[2] is None or seconds < 60) and (match[1] is None or minutes < 60):
+            return hours * 3600 + minutes * 60 + seconds
+    raise UsageError(f"{text!r}: expected a time like 90, 1:30 or 1:02:03.5")
+
+
+def read_frames(path: Path, sampling: Sampling | None = None) -> Iterator[VideoFrame]:
+    """Returns an iterator over the frames that are wanted, in the order they are shown.
+
+    The file is read from its beginning also where the start is later, so that indices are exact;
+    frames that are not wanted are decoded, but not converted. Closing the iterator closes the file.
+
+    Args:
+        path: The video's file; what it is, is seen from its contents, not from its name.
+        sampling: Which frames; all, unless given.
+
+    Raises:
+        MissingError: No such file.
+        BadInputError: It is no video, has no picture or none that is wanted; or it is damaged or
+            ends too early, after the frames before that were returned.
+    """
+    sampling = sampling or Sampling()
+    start, end = _exact(sampling.start_seconds), None
+    if sampling.end_seconds is not None:
+        end = _exact(sampling.end_seconds)
+    every = None if sampling.every_seconds is None else _exact(sampling.every_seconds)
+    due, in_range, time = start, 0, None
+    container = _open(path)
+    try:
+        for index, (time, frame) in enumerate(_timed_frames(path, container, end)):
+            if end is not None and time >= end:
+                break
+            if time < due:
+                continue
+            if every is not None:
+                due = start + every * ((time - start) // every + 1)
+            in_range += 1
+            if (in_range - 1) % sampling.every_frames == 0:
+                yield VideoFrame(index, float(time), _upright_rgb(frame))
+    finally:
+        container.close()
+        # PyAV's container and streams refer to each other, so that the decoder's threads and memory
+        # would stay until Python happens to look for such circles: hundreds after a few videos.
+        del container
+        gc.collect()
+    if time is None:
+        raise BadInputError(f"{path}: the video has no frame")
+    if not in_range:
+        wanted = f"from {float(start):g} s on" if end is None else "between the start and the end"
+        raise BadInputError(f"{path}: no frame {wanted}; the last one read is at {_seconds(time)}")
+
+
+def _open(path: Path) -> "InputContainer":
+    import av
+    from av.error import FFmpegError
+
+    if path.is_dir():
+        raise BadInputError(f"{path}: is a folder, not a video")
+    if not path.exists():
+        raise MissingError(f"{path}: no such file")
+    options = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"}
+    try:
+        # "file:" keeps a name with a colon from being taken for a protocol.
+        return av.open(f"file:{path}", "r", container_options=options, metadata_errors="replace")
+    except PermissionError as error:
+        raise BadInputError(f"{path}: cannot be read: permission denied") from error
+    except (FFmpegError, OSError, ValueError) as error:
+        raise BadInputError(f"{path}: {_kind(path)}") from error
+
+
+def _kind(path: Path) -> str:
+    """Says what a file that is no video seems to be."""
+    with path.open("rb") as stream:
+        head = stream.read(512)
+    if not head:
+        return "the file is empty"
+    if head[4:8] == b"ftyp":
+        return "its index is missing or damaged: cut short, or never finished"
+    if all(byte >= 32 or byte in b"\t\n\r\f" for byte in head):
+        return "text, not a video"
+    return "not a video of a known kind (MP4, QuickTime, Matroska, WebM, AVI, ...), or damaged"
+
+
+@dataclass
+class _Progress:
+    """What was met while packets were read; times are on the container's own clock.
+
+    Attributes:
+        ending: Where the last packet of any stream ends.
+        shown: When the last packet of the video is shown.
+        cut: The file's last packet is incomplete.
+        problem: Why reading ended before the file did.
+        places: Of an AVI: where the packets lie whose frames have not been shown yet.
+    """
+
+    ending: Fraction | None = None
+    shown: Fraction | None = None
+    cut: bool = False
+    problem: str | None = None
+    places: deque[int] = field(default_factory=deque)
+
+
+def _timed_frames(
+    path: Path, container: "InputContainer", end: Fraction | None
+) -> "Iterator[tuple[Fraction, av.VideoFrame]]":
+    """Returns frames with their times; after the last good one, the error if there is one."""
+    from av.error import FFmpegError
+
+    stream = _video_stream(path, container)
+    origin, clock = _origin(container), stream.time_base
+    rate = stream.average_rate or stream.guessed_rate or 25
+    progress = _Progress()
+    time = None
+    try:
+        for frame in _decode(container, stream, progress):
+            if frame.is_corrupt:
+                progress.problem = "a frame cannot be decoded whole"
+                break
+            if progress.places and clock is not None:
+                time = progress.places.popleft() * clock - origin
+            elif frame.pts is not None and clock is not None:
+                # Not frame.time_base: frames that come when the decoder is emptied have none.
+                time = frame.pts * clock - origin
+            else:
+                # Some streams, raw ones above all, give no times: go on from the frame before by
+                # the average rate, which is all there is to go by.
+                time = Fraction(0) if time is None else time + 1 / Fraction(rate)
+            yield time, frame
+    except (FFmpegError, ValueError) as error:
+        progress.problem = getattr(error, "strerror", None) or str(error)
+    declared = _declared_duration(container, stream)
+    whole = "" if declared is None else f" of {_seconds(declared)}"
+    if progress.shown is not None and not progress.problem:
+        # PyAV keeps an error to itself that comes after frames in the same call, as it does
+        # when the decoder is emptied at the end: frames that never came show it.
+        decoded = -1 if time is None else time
+        if progress.shown - origin - decoded > _SHORT_SECONDS and not progress.cut:
+            progress.problem = "its last frames cannot be decoded"
+    if progress.problem:
+        good = "from its beginning" if time is None else f"after {_seconds(time)}{whole}"
+        raise BadInputError(f"{path}: damaged {good} ({progress.problem})")
+    ending = Fraction(0) if progress.ending is None else progress.ending - origin
+    short = declared is not None and declared - ending > _SHORT_SECONDS
+    if (short or progress.cut) and (end is None or ending < end):
+        raise BadInputError(f"{path}: ends at {_seconds(ending)}{whole}: truncated")
+
+
+def _video_stream(path: Path, container: "InputContainer") -> "VideoStream":
+    from av.stream import Disposition
+    from av.video.stream import VideoStream
+
+    stream = container.streams.best("video")
+    if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
+        raise BadInputError(f"{path}: has no video stream")
+    if stream.codec_context is None:
+        raise BadInputError(f"{path}: its video is of a kind that cannot be decoded")
+    stream.thread_type = "AUTO"
+    return stream
+
+
+def _decode(
+    container: "InputContainer", stream: "VideoStream", progress: _Progress
+) -> "Iterator[av.VideoFrame]":
+    """Returns the frames of all good packets; an error of the decoder's is raised at once.
+
+    The frames it then still holds are given up: some of them may lie after the damage.
+    """
+    # AVI has no times of showing, only places one frame apart; those that FFmpeg makes up are out
+    # of order where frames are stored out of order. So the first frame shown has the first place.
+    avi = container.format.name == "avi"
+    for packet in _good_packets(container, stream, progress):
+        if packet.stream_index == stream.index:
+            if avi and packet.dts is not None:
+                progress.places.append(packet.dts)
+            yield from stream.codec_context.decode(packet)  # type: ignore[arg-type]
+    yield from stream.codec_context.decode(None)
+
+
+def _good_packets(
+    container: "InputContainer", stream: "VideoStream", progress: _Progress
+) -> "Iterator[Packet]":
+    """Returns the packets of all streams up to the end, or to damage, which `progress` tells."""
+    from av.error import FFmpegError
+
+    incomplete = None
+    try:
+        for packet in container.demux():
+            if not packet.size:  # PyAV's marks of the end, one a stream
+                continue
+            if incomplete is not None and incomplete.stream_index == stream.index:
+                progress.problem = "a packet is damaged"
+                return
+            # One that nothing follows was cut short; damaged sound alone harms no picture.
+            incomplete = packet if packet.is_corrupt else None
+            if incomplete is not None:
+                continue
+            if packet.pts is not None:
+                shown = packet.pts * packet.time_base
+                ends = shown + (packet.duration or 0) * packet.time_base
+                progress.ending = max(progress.ending or ends, ends)
+                if packet.stream_index == stream.index and not packet.is_discard:
+                    progress.shown = max(progress.shown or shown, shown)
+            yield packet
+    except FFmpegError as error:
+        progress.problem = error.strerror
+    progress.cut = incomplete is not None
+
+
+def _origin(container: "InputContainer") -> Fraction:
+    """Returns the container's start time in seconds, exactly.
+
+    FFmpeg rounds it to microseconds; the stream that it comes from has it unrounded. Rounded, a
+    frame could fall just before the time that it is shown at.
+    """
+    declared = (container.start_time or 0) * _MICROSECOND
+    for stream in container.streams:
+        if stream.start_time is not None and stream.time_base is not None:
+            exact = stream.start_time * stream.time_base
+            if abs(exact - declared) <= _MICROSECOND:
+                return exact
+    return declared
+
+
+def _declared_duration(container: "InputContainer", stream: "VideoStream") -> Fraction | None:
+    """Returns the duration in seconds that the file states, if it states one."""
+    if container.duration is None or not _DECLARES_DURATION & {*container.format.name.split(",")}:
+        return None
+    duration = container.duration * _MICROSECOND
+    if container.format.name == "avi" and stream.time_base is not None:
+        # FFmpeg shortens it to what is there; the number of frames stays as it was written.
+        duration = max(duration, stream.frames * stream.time_base)
+    return duration
+
+
+def _upright_rgb(frame: "av.VideoFrame") -> np.ndarray:
+    from av.sidedata.sidedata import Type
+
+    rgb = frame.to_ndarray(format="rgb24")
+    matrix = frame.side_data.get(Type.DISPLAYMATRIX)  # type: ignore[call-overload]
+    if matrix is not None:
+        # Stored x, y are shown at a x + c y, b x + d y (the file's matrix is a b u, c d v, x y w).
+        # frame.rotation would take a mirrored picture (a front camera's) for a turned one.
+        a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5].tolist()
+        mirror_x, mirror_y = a < 0, d < 0
+        if abs(b) + abs(c) > abs(a) + abs(d):
+            rgb, mirror_x, mirror_y = rgb.transpose(1, 0, 2), c < 0, b < 0
+        rgb = rgb[:: -1 if mirror_y else 1, :: -1 if mirror_x else 1]
+    return np.ascontiguousarray(rgb)
+
+
+def _exact(seconds: float) -> Fraction:
+    """Returns the decimal number that was written: 0.1 → 1/10, not the float next to it."""
+    return Fraction(repr(float(seconds)))
+
+
+def _seconds(time: Fraction) -> str:
+    return f"{float(time):.1f} s"
