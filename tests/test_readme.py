@@ -3,12 +3,15 @@
 import re
 import shlex
 import shutil
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from skimage.data import astronaut
 from typer.testing import CliRunner
 
 from drawn_faces import drawn_face, drawn_set, write_fer_csv
+from made_video import write_video
 from mien.cli import app
 
 ROOT = Path(__file__).parents[1]
@@ -29,6 +32,8 @@ def workplace(tmp_path, monkeypatch) -> Path:
     shutil.copytree(ROOT / "examples", "examples")
     images, labels = drawn_set(120, seed=8)
     write_fer_csv(Path("fer2013.csv.xz"), images, labels, ["Training"] * 90 + ["PublicTest"] * 30)
+    times = [Fraction(seconds) for seconds in (0, 90, 91, 125)]
+    write_video(Path("clip.mp4"), [astronaut()[:240, 100:340]] * len(times), times)
     rng = np.random.default_rng(0)
     for name, label in (("bored", 6), ("thrilled", 3)):
         (tmp_path / "my_faces" / name).mkdir(parents=True)
@@ -53,14 +58,16 @@ def test_every_command_runs(workplace):
         result = CliRunner().invoke(app, [*words, *quick])
         assert result.exit_code == 0, (words, result.output)
     assert (workplace / "faces.csv").read_text().count("\n") == 2
+    assert (workplace / "rows.csv").read_text().count("\n") == 3
     assert (workplace / "annotated" / "astronaut.jpg").is_file()
 
 
 def test_the_python_runs(workplace, capsys):
-    (code,) = blocks("python")
+    code = "".join(blocks("python"))
     exec(compile(code, "README.md", "exec"), {})
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 1
+    assert len(lines) == 5
+    assert lines[2] == "90.0 [(2, 'happy')]", "away for longer than a second: a new track"
     expression, confidence, *_ = lines[0].split()
     assert expression in ("happy", "neutral", "surprise")
     assert 0 < float(confidence) <= 1

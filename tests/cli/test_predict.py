@@ -85,7 +85,9 @@ def test_csv(model: Path, album: Path, tmp_path: Path) -> None:
     assert result.code == 5
     with (tmp_path / "faces.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
-    assert [(Path(row["source"]).name, row["expression"] != "", bool(row["error"])) for row in rows] == [
+    assert [
+        (Path(row["source"]).name, row["expression"] != "", bool(row["error"])) for row in rows
+    ] == [
         ("a.png", True, False),
         ("broken.jpg", False, True),
         ("sky.jpg", False, False),
