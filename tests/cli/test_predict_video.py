@@ -9,6 +9,7 @@ import sys
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from skimage.data import astronaut
@@ -16,6 +17,7 @@ from typer.testing import CliRunner
 
 from made_video import write_video
 from mien.cli import app
+from mien.inference.video import read_frames
 from tiny_model import write_tiny_model
 
 
@@ -59,13 +61,50 @@ def test_every_from_and_to(model: Path, clip: Path) -> None:
     assert [json.loads(line)["frame"] for line in result.stdout.splitlines()] == [1, 3, 5]
 
 
+@pytest.mark.parametrize(("kind", "suffix"), [("mp4", ".mp4"), ("avi", ".mkv")])
+def test_the_annotated_copy_has_the_same_times_and_sound(
+    model: Path, tmp_path: Path, kind: str, suffix: str
+) -> None:
+    times = [Fraction(index * (index + 20), 1000) for index in range(12)]
+    if kind == "avi":  # its frame rate is constant
+        times = [Fraction(index, 25) for index in range(12)]
+    source = tmp_path / f"clip.{kind}"
+    pictures = [np.full((48, 66, 3), 90, np.uint8)] * 3 + [astronaut()[:240:5, 100:430:5]] * 9
+    write_video(source, pictures, times, audio=True)
+    result = predict(model, source, "--output", tmp_path / "out")
+    assert result.exit_code == 0
+    copy = tmp_path / "out" / f"clip{suffix}"
+    assert [path.name for path in copy.parent.iterdir()] == [copy.name]
+    frames = list(read_frames(copy))
+    assert [frame.time_seconds for frame in frames] == pytest.approx(
+        list(map(float, times)), abs=1e-3
+    )
+    assert frames[0].rgb.shape == (350, 480, 3), "enlarged to draw on, even sides"
+    assert np.ptp(frames[0].rgb) < 12, "nothing is drawn where no face is"
+    assert "track 1" in result.stdout
+    assert sound(copy) == sound(source) != []
+
+
+def sound(path: Path) -> list[tuple[float, bytes]]:
+    """Returns the time, to a millisecond, and content of every packet of the sound."""
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(audio=0) if packet.size]
+        return [(round(float(p.pts * p.time_base), 3), bytes(p)) for p in packets]
+
+
+def test_a_video_without_sound_is_copied(model: Path, tmp_path: Path) -> None:
+    face = astronaut()
+    write_video(tmp_path / "a.avi", [face[:244, :480]] * 2, [Fraction(0), Fraction(1, 25)])
+    assert predict(model, tmp_path / "a.avi", "--output", tmp_path).exit_code == 0
+    assert [frame.rgb.shape for frame in read_frames(tmp_path / "a.mp4")] == [(244, 480, 3)] * 2
+
+
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
         (("--every", "often"), 2, "expected a number of frames like 3, or seconds like 0.5s"),
         (("--to", "1:99"), 2, "expected a time like 90, 1:30"),
         (("--from", "2", "--to", "1"), 2, "expected a time after the start"),
-        (("--output", "annotated"), 2, "videos are not drawn on"),
         (("--from", "100"), 3, "no frame from 100 s on"),
     ],
 )

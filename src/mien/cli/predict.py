@@ -40,8 +40,8 @@ def predict(
     output: Annotated[
         Path | None,
         typer.Option(
-            help="Write annotated pictures to this folder; of CSV files of face images, the first "
-            "36 with their expressions to this picture (.png, .svg).",
+            help="Write annotated pictures and videos to this folder; of CSV files of face images, "
+            "the first 36 with their expressions to this picture (.png, .svg).",
             show_default=False,
         ),
     ] = None,
@@ -75,15 +75,18 @@ def predict(
     ]
     if len(sources) > 1:
         outputs.append(sinks.ErrorLines(sys.stderr))
-    grid = None
+    grid = annotated = None
     if output is not None and sinks.is_grid(output):
         need("matplotlib", "plots")
         grid = sinks.FaceGrid(output, sources)
         outputs.append(grid)
     elif output is not None:
-        outputs.append(sinks.AnnotatedPictures(output, sources))
+        annotated = sinks.Annotated(output, sources)
+        outputs.append(annotated)
     analyzer = Analyzer(model, detector, tta)
     with ExitStack() as stack:
+        if annotated is not None:
+            stack.callback(annotated.close)
         if csv is not None:
             stream = stack.enter_context(sinks.create_csv(csv, sources))
             outputs.append(sinks.CsvRows(stream, analyzer.labels))

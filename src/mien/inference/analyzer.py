@@ -13,16 +13,12 @@ from mien.inference.crop import cut
 from mien.inference.detection import Detection, Detector, WholePicture
 from mien.inference.detectors import create_detector
 from mien.inference.following import follow
-from mien.inference.results import Face, FrameResult
+from mien.inference.results import MIN_CONFIDENCE, Face, FrameResult
 from mien.inference.sources import FaceFileSource, PictureSource, Source, VideoSource
 from mien.inference.video import Sampling, read_frames
 from mien.pictures import read_picture
 
 Picture = np.ndarray | Path | str | bytes
-
-MIN_CONFIDENCE = 0.5
-"""Below this calibrated probability an expression is marked uncertain: the model expects to be
-wrong about such faces more often than right."""
 
 _BATCH_PICTURES = 64
 _BATCH_PIXELS = 32_000_000  # bounds what waiting pictures hold in memory, about 100 MB

@@ -6,6 +6,10 @@ from typing import Any
 
 from mien.inference.detection import Box, Point
 
+MIN_CONFIDENCE = 0.5
+"""Below this calibrated probability an expression is marked uncertain: the model expects to be
+wrong about such faces more often than right."""
+
 
 @dataclass(frozen=True)
 class Face:

@@ -1,9 +1,9 @@
-"""Where results go: lines of text, JSON lines, CSV rows, annotated pictures, a grid of faces."""
+"""Where results go: text, JSON lines, CSV rows, annotated pictures and videos, a grid of faces."""
 
 import csv
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TextIO
 
@@ -11,8 +11,9 @@ import numpy as np
 
 from mien.errors import BadInputError, UsageError
 from mien.inference.drawing import draw_faces
-from mien.inference.results import FrameResult, csv_columns
+from mien.inference.results import MIN_CONFIDENCE, Face, FrameResult, csv_columns
 from mien.inference.sources import FaceFileSource, Source, VideoSource, source_files
+from mien.inference.video_writer import VideoWriter, video_suffix
 
 GRID_FACES, _GRID_COLUMNS = 36, 6
 _GRID_SUFFIXES = (".png", ".svg")
@@ -91,14 +92,15 @@ class CsvRows:
         self._stream.flush()
 
 
-class AnnotatedPictures:
-    """Pictures with what was found drawn on them, in a folder."""
+class Annotated:
+    """Pictures and videos with what was found drawn on them, in a folder."""
 
     def __init__(self, folder: Path, sources: Sequence[Source]) -> None:
         """Decides every picture's name.
 
         They have the names of the pictures they are made of, below the folder those were found
-        in; a name that is taken gets a number, and kinds that are not written become PNG.
+        in; a name that is taken gets a number, and kinds that are not written become PNG. Videos
+        become H.264 in MP4, or in Matroska where their sound needs it.
 
         Args:
             folder: Where they go; made when the first one is written.
@@ -109,25 +111,65 @@ class AnnotatedPictures:
                 images, which are not drawn on.
         """
         self._targets = _plan_targets(folder, sources)
+        self._video: VideoWriter | None = None
+        self._video_source = ""
 
     def write(self, result: FrameResult, rgb: np.ndarray | None) -> None:
-        """Writes the picture with its faces drawn on it.
+        """Writes the picture, or the video's next frame, with its faces drawn on it.
+
+        On videos the smoothed probabilities are drawn.
 
         Raises:
             BadInputError: It cannot be written.
         """
+        if self._video is not None and result.source != self._video_source:
+            self.close()
         if rgb is None:
             return
-        from PIL import Image
-
         target = self._targets[result.source]
+        drawn = draw_faces(rgb, [shown_in_video(face) for face in result.faces])
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(draw_faces(rgb, result.faces)).save(target, quality=92)
+            if result.time_seconds is None:
+                _save_picture(drawn, target)
+                return
+            if self._video is None:
+                self._video_source = result.source
+                self._video = VideoWriter(target, Path(result.source), *drawn.shape[:2])
+            self._video.write(drawn, result.time_seconds)
         except OSError as error:
-            raise BadInputError(
-                f"{target}: cannot be written: {error.strerror or error}"
-            ) from error
+            raise _unwritable(target, error) from error
+
+    def close(self) -> None:
+        """Completes the video under way, also after a part of it."""
+        if self._video is not None:
+            video, self._video = self._video, None
+            video.close()
+
+
+def shown_in_video(face: Face) -> Face:
+    """Returns the face with its smoothed probabilities for its own; one without stays as it is."""
+    if face.smoothed is None:
+        return face
+    expression = max(face.smoothed, key=face.smoothed.__getitem__)
+    confidence = face.smoothed[expression]
+    return replace(
+        face,
+        probabilities=face.smoothed,
+        expression=expression,
+        confidence=confidence,
+        uncertain=confidence < MIN_CONFIDENCE,
+    )
+
+
+def _save_picture(rgb: np.ndarray, target: Path) -> None:
+    from PIL import Image
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(rgb).save(target, quality=92)
+
+
+def _unwritable(path: Path, error: OSError) -> BadInputError:
+    return BadInputError(f"{path}: cannot be written: {error.strerror or error}")
 
 
 class FaceGrid:
@@ -146,9 +188,8 @@ class FaceGrid:
         names = []
         for source in sources:
             if not isinstance(source, FaceFileSource):
-                name = source.path if isinstance(source, VideoSource) else source.name
                 raise UsageError(
-                    f"{path} would hold a grid of face images, but {name} is none; "
+                    f"{path} would hold a grid of face images, but {source.name} is none; "
                     "annotated pictures go to a folder"
                 )
             names.append(source.path.name)
@@ -241,18 +282,19 @@ def _plan_targets(folder: Path, sources: Sequence[Source]) -> dict[str, Path]:
                 f"{source.path}: face images are not drawn on one by one; name a picture (.png, "
                 ".svg) for a grid of them, or leave --output out"
             )
-        if isinstance(source, VideoSource):
-            raise UsageError(f"{source.path}: videos are not drawn on; leave --output out")
-        if source.name in targets:
+        key = source.name
+        if key in targets:
             continue
         name = source.relative
-        if name.suffix.lower() not in _WRITABLE:
+        if isinstance(source, VideoSource):
+            name = name.with_suffix(video_suffix(source.path))
+        elif name.suffix.lower() not in _WRITABLE:
             name = name.with_suffix(".png")
         target, number = folder / name, 2
         while str(target).casefold() in taken:
             target, number = folder / name.with_stem(f"{name.stem}-{number}"), number + 1
         taken.add(str(target).casefold())
-        targets[source.name] = target
+        targets[key] = target
     read = source_files(sources)
     for target in targets.values():
         if target.resolve() in read:

@@ -42,12 +42,17 @@ class VideoSource:
     """A video file; its frames are read in order.
 
     Attributes:
-        path: Where it is; results call it by this.
+        path: Where it is.
         relative: Its path below the folder it was found in; else its name.
     """
 
     path: Path
     relative: Path
+
+    @property
+    def name(self) -> str:
+        """What results call it."""
+        return str(self.path)
 
 
 Source = PictureSource | VideoSource | FaceFileSource

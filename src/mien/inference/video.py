@@ -132,7 +132,7 @@ def read_frames(path: Path, sampling: Sampling | None = None) -> Iterator[VideoF
         end = _exact(sampling.end_seconds)
     every = None if sampling.every_seconds is None else _exact(sampling.every_seconds)
     due, in_range, time = start, 0, None
-    container = _open(path)
+    container = open_video(path)
     try:
         for index, (time, frame) in enumerate(_timed_frames(path, container, end)):
             if end is not None and time >= end:
@@ -157,7 +157,13 @@ def read_frames(path: Path, sampling: Sampling | None = None) -> Iterator[VideoF
         raise BadInputError(f"{path}: no frame {wanted}; the last one read is at {_seconds(time)}")
 
 
-def _open(path: Path) -> "InputContainer":
+def open_video(path: Path) -> "InputContainer":
+    """Returns the opened file; whoever calls closes it.
+
+    Raises:
+        MissingError: No such file.
+        BadInputError: It is no video.
+    """
     import av
     from av.error import FFmpegError
 
@@ -214,7 +220,7 @@ def _timed_frames(
     from av.error import FFmpegError
 
     stream = _video_stream(path, container)
-    origin, clock = _origin(container), stream.time_base
+    origin, clock = start_of(container), stream.time_base
     rate = stream.average_rate or stream.guessed_rate or 25
     progress = _Progress()
     time = None
@@ -313,7 +319,7 @@ def _good_packets(
     progress.cut = incomplete is not None
 
 
-def _origin(container: "InputContainer") -> Fraction:
+def start_of(container: "InputContainer") -> Fraction:
     """Returns the container's start time in seconds, exactly.
 
     FFmpeg rounds it to microseconds; the stream that it comes from has it unrounded. Rounded, a
