@@ -1,4 +1,4 @@
-"""`mien plot`: pictures of a labelled set and of runs."""
+"""`mien plot`: pictures of a labelled set, of runs and of videos' rows."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -9,7 +9,9 @@ import typer
 from mien.cli.output import need, warn_of_problems
 from mien.errors import UsageError
 
-app = typer.Typer(no_args_is_help=True, help="Draw a labelled set, or how training went.")
+app = typer.Typer(
+    no_args_is_help=True, help="Draw a labelled set, how training went, or a video's rows."
+)
 
 
 class Kind(StrEnum):
@@ -22,7 +24,7 @@ class Kind(StrEnum):
 
 @app.callback()
 def _plot() -> None:
-    """Draw a labelled set, or how training went."""
+    """Draw a labelled set, how training went, or a video's rows."""
 
 
 @app.command("data")
@@ -100,6 +102,22 @@ def runs(
     from mien.training.curves import draw_curves
 
     typer.echo(write_figure(draw_curves(run), output))
+
+
+@app.command("timeline")
+def timeline(
+    rows: Annotated[Path, typer.Argument(help="A table written by `mien predict VIDEO --csv`.")],
+    output: Annotated[Path, typer.Option(help="The picture to write: .png or .svg.")],
+) -> None:
+    """Draw the expressions of each face in a video over time (smoothed probabilities)."""
+    need("matplotlib", "plots")
+    from mien.inference.tables import read_tracks
+    from mien.plots import check_picture_path, draw_timeline, write_figure
+
+    check_picture_path(output)
+    labels, tracks = read_tracks(rows)
+    named = [(track.name, track.times, track.smoothed) for track in tracks]
+    typer.echo(write_figure(draw_timeline(labels, named, f"{rows.name}: expressions"), output))
 
 
 def _targets(output: Path, kind: Kind | None, has_opinion: bool) -> dict[Kind, Path]:

@@ -5,6 +5,7 @@ from mien.plots.faces import draw_face_grid
 from mien.plots.runs import draw_runs
 from mien.plots.scores import draw_class_scores, draw_confusion, draw_reliability
 from mien.plots.style import PICTURE_SUFFIXES, check_picture_path, write_figure
+from mien.plots.timeline import draw_timeline
 
 __all__ = [
     "PICTURE_SUFFIXES",
@@ -15,5 +16,6 @@ __all__ = [
     "draw_face_grid",
     "draw_reliability",
     "draw_runs",
+    "draw_timeline",
     "write_figure",
 ]
