@@ -223,7 +223,7 @@ def _timed_frames(
     origin, clock = start_of(container), stream.time_base
     rate = stream.average_rate or stream.guessed_rate or 25
     progress = _Progress()
-    time = None
+    time = before = None
     try:
         for frame in _decode(container, stream, progress):
             if frame.is_corrupt:
@@ -238,6 +238,11 @@ def _timed_frames(
                 # Some streams, raw ones above all, give no times: go on from the frame before by
                 # the average rate, which is all there is to go by.
                 time = Fraction(0) if time is None else time + 1 / Fraction(rate)
+            if before is not None and time < before:  # recordings laid end to end, mostly
+                progress.problem = f"its times go back to {_seconds(time)}"
+                time = before
+                break
+            before = time
             yield time, frame
     except (FFmpegError, ValueError) as error:
         progress.problem = getattr(error, "strerror", None) or str(error)
