@@ -282,8 +282,7 @@ def _plan_targets(folder: Path, sources: Sequence[Source]) -> dict[str, Path]:
                 f"{source.path}: face images are not drawn on one by one; name a picture (.png, "
                 ".svg) for a grid of them, or leave --output out"
             )
-        key = source.name
-        if key in targets:
+        if source.name in targets:
             continue
         name = source.relative
         if isinstance(source, VideoSource):
@@ -294,7 +293,7 @@ def _plan_targets(folder: Path, sources: Sequence[Source]) -> dict[str, Path]:
         while str(target).casefold() in taken:
             target, number = folder / name.with_stem(f"{name.stem}-{number}"), number + 1
         taken.add(str(target).casefold())
-        targets[key] = target
+        targets[source.name] = target
     read = source_files(sources)
     for target in targets.values():
         if target.resolve() in read:
