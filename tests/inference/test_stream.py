@@ -124,7 +124,7 @@ def frame(index: int, time: float, happy: float | None) -> tuple[FrameResult, No
 
 
 def test_smoothing_looks_both_ways_and_only_at_the_track() -> None:
-    times_and_values = [(0.0, 1.0), (0.25, 0.0), (0.5, None), (0.75, 0.4), (3.0, 0.8)]
+    times_and_values = [(0.0, 1.0), (0.25, 0.0), (0.5, None), (0.75, 0.4), (1.5, None), (3.0, 0.8)]
     pairs = [frame(i, t, p) for i, (t, p) in enumerate(times_and_values)]
     results = [result for result, _ in follow(pairs)]
     smoothed = [face.smoothed["happy"] for r in results for face in r.faces if face.smoothed]

@@ -17,6 +17,8 @@ REACH = 0.7
 """How far from its predicted centre a face is looked for, in sides, however short the gap."""
 REACH_PER_SECOND = 3.0
 """How much further per second since it was seen, in sides."""
+MAX_REACH_SECONDS = 1.0
+"""From here on it is looked for no further away."""
 MAX_SIDE_RATIO = 2.0
 """How much larger or smaller than when last seen a face may be."""
 
@@ -32,6 +34,7 @@ class _Track:
         box: Where it was last seen `[4]`, xyxy in pixels.
         velocity: Of its centre, x and y, in pixels per second, smoothed.
         born, seen: When it was first and last seen, seconds.
+        missed: Frames were looked at since, without it.
     """
 
     id: int
@@ -39,6 +42,7 @@ class _Track:
     velocity: np.ndarray
     born: float
     seen: float
+    missed: bool = False
 
     def predict(self, time: float) -> np.ndarray:
         """Returns where the face should be at a time, a box `[4]` of unchanged size."""
@@ -54,7 +58,7 @@ class _Track:
             # A plain mean until the track is old enough to forget: else it would start too slow.
             gain = max(1 - math.exp(-elapsed / VELOCITY_SECONDS), elapsed / (time - self.born))
             self.velocity = self.velocity + gain * (measured - self.velocity)
-        self.box, self.seen = box, time
+        self.box, self.seen, self.missed = box, time, False
 
 
 class Tracker:
@@ -75,7 +79,8 @@ class Tracker:
         """Returns the identity of each face of the next frame, in the order of the boxes.
 
         Identities count from 1 and are never reused. A face that was absent for up to
-        `max_absence_seconds` keeps its own; after that it is a new face.
+        `max_absence_seconds` keeps its own; after that it is a new face. Between two frames that
+        both show it, it was not absent, however far apart they are.
 
         Raises:
             ValueError: The frame is earlier than the one before.
@@ -84,10 +89,13 @@ class Tracker:
             raise ValueError(f"time must not go backwards: {time_seconds} after {self._time}")
         self._time = time_seconds
         oldest = time_seconds - self._max_absence - _TIME_TOLERANCE
-        self._tracks = [track for track in self._tracks if track.seen >= oldest]
+        self._tracks = [t for t in self._tracks if not t.missed or t.seen >= oldest]
+        for track in self._tracks:
+            track.missed = True  # until it is found below
 
         found = np.array(boxes, float).reshape(-1, 4)
-        matches = {face: self._tracks[row] for row, face in _match(self._tracks, found, self._time)}
+        pairs = _match(self._tracks, found, time_seconds)
+        matches = {face: self._tracks[row] for row, face in pairs}
         for face, box in enumerate(found):
             if face in matches:
                 matches[face].move(box, time_seconds)
@@ -108,7 +116,7 @@ def _match(tracks: Sequence[_Track], boxes: np.ndarray, time: float) -> list[tup
     if not tracks or not len(boxes):
         return []
     predicted = np.stack([track.predict(time) for track in tracks])
-    absence = np.array([time - track.seen for track in tracks])[:, None]
+    absence = np.array([min(time - track.seen, MAX_REACH_SECONDS) for track in tracks])[:, None]
     old, new = _sides(predicted)[:, None], _sides(boxes)
     offsets = _centres(predicted)[:, None] - _centres(boxes)
     distance = np.linalg.norm(offsets, axis=2) / ((old + new) / 2)
