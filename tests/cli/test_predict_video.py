@@ -92,6 +92,11 @@ def sound(path: Path) -> list[tuple[float, bytes]]:
         return [(round(float(p.pts * p.time_base), 3), bytes(p)) for p in packets]
 
 
+def test_a_video_named_twice_is_written_anew(model: Path, clip: Path, tmp_path: Path) -> None:
+    assert predict(model, clip, clip, "--output", tmp_path).exit_code == 0
+    assert len(list(read_frames(tmp_path / "clip.mp4"))) == 8
+
+
 def test_a_video_without_sound_is_copied(model: Path, tmp_path: Path) -> None:
     face = astronaut()
     write_video(tmp_path / "a.avi", [face[:244, :480]] * 2, [Fraction(0), Fraction(1, 25)])

@@ -13,7 +13,7 @@ from mien.inference.crop import cut
 from mien.inference.detection import Detection, Detector, WholePicture
 from mien.inference.detectors import create_detector
 from mien.inference.following import follow
-from mien.inference.results import MIN_CONFIDENCE, Face, FrameResult
+from mien.inference.results import Face, FrameResult, most_probable
 from mien.inference.sources import FaceFileSource, PictureSource, Source, VideoSource
 from mien.inference.video import Sampling, read_frames
 from mien.pictures import read_picture
@@ -211,15 +211,14 @@ class Analyzer:
     ) -> Face:
         left, top, right, bottom = detection.box
         by_label = dict(zip(self.labels, probabilities, strict=True))
-        expression = max(by_label, key=by_label.__getitem__)
-        confidence = by_label[expression]
+        expression, confidence, uncertain = most_probable(by_label)
         return Face(
             box=(max(left, 0.0), max(top, 0.0), min(right, width), min(bottom, height)),
             detection_score=detection.score,
             landmarks=detection.landmarks,
             expression=expression,
             confidence=confidence,
-            uncertain=confidence < MIN_CONFIDENCE,
+            uncertain=uncertain,
             probabilities=by_label,
         )
 

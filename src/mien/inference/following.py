@@ -22,14 +22,16 @@ def follow(results: Iterable[Pair]) -> Iterator[Pair]:
         results: Each with its picture, or None; a video's frames in order and together.
     """
     film: _Film | None = None
+    last: FrameResult | None = None
     for result, rgb in results:
-        if film is not None and not film.goes_on_with(result):
+        if film is not None and last is not None and not result.follows(last):
             yield from film.waiting_until(None)
             film = None
+        last = result
         if result.time_seconds is None:
             yield result, rgb
             continue
-        film = film or _Film(result.source)
+        film = film or _Film()
         film.add(result, rgb, result.time_seconds)
         yield from film.waiting_until(result.time_seconds)
     if film is not None:
@@ -39,24 +41,13 @@ def follow(results: Iterable[Pair]) -> Iterator[Pair]:
 class _Film:
     """One video's tracks, and its frames that wait for later ones."""
 
-    def __init__(self, source: str) -> None:
-        self._source, self._frame = source, -1
+    def __init__(self) -> None:
         self._tracker = Tracker()
         self._waiting: deque[tuple[float, Pair]] = deque()
         self._values: dict[int, deque[tuple[float, np.ndarray]]] = defaultdict(deque)
 
-    def goes_on_with(self, result: FrameResult) -> bool:
-        """Returns whether a result is a later frame of this video, not the same one read again."""
-        return (
-            result.frame is not None
-            and result.source == self._source
-            and result.frame > self._frame
-        )
-
     def add(self, result: FrameResult, rgb: np.ndarray | None, time: float) -> None:
         """Takes the next frame and tells its faces' tracks."""
-        assert result.frame is not None
-        self._frame = result.frame
         tracks = self._tracker.update([face.box for face in result.faces], time)
         for face, track in zip(result.faces, tracks, strict=True):
             self._values[track].append((time, np.array(list(face.probabilities.values()))))

@@ -100,6 +100,12 @@ class FrameResult:
         if (self.frame is None) != (self.time_seconds is None):
             raise ValueError("a frame of a video has both a number and a time")
 
+    def follows(self, other: "FrameResult") -> bool:
+        """Returns whether this is a later frame of the same video, not the same one read again."""
+        if self.frame is None or other.frame is None:
+            return False
+        return self.source == other.source and self.frame > other.frame
+
     def to_json(self) -> dict[str, Any]:
         """Returns the nested JSON object; `frame` and `time_seconds` stand in those of videos."""
         page: dict[str, Any] = {"source": self.source}
@@ -134,6 +140,13 @@ def csv_columns(labels: Sequence[str]) -> list[str]:
         *(f"smoothed_{label}" for label in labels),
         "error",
     ]
+
+
+def most_probable(probabilities: dict[str, float]) -> tuple[str, float, bool]:
+    """Returns the most probable expression, its probability, and whether that is uncertain."""
+    expression = max(probabilities, key=probabilities.__getitem__)
+    confidence = probabilities[expression]
+    return expression, confidence, confidence < MIN_CONFIDENCE
 
 
 def _cells(face: Face, labels: Sequence[str]) -> list[Any]:

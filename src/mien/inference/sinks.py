@@ -11,7 +11,7 @@ import numpy as np
 
 from mien.errors import BadInputError, UsageError
 from mien.inference.drawing import draw_faces
-from mien.inference.results import MIN_CONFIDENCE, Face, FrameResult, csv_columns
+from mien.inference.results import Face, FrameResult, csv_columns, most_probable
 from mien.inference.sources import FaceFileSource, Source, VideoSource, source_files
 from mien.inference.video_writer import VideoWriter, video_suffix
 
@@ -112,7 +112,7 @@ class Annotated:
         """
         self._targets = _plan_targets(folder, sources)
         self._video: VideoWriter | None = None
-        self._video_source = ""
+        self._last: FrameResult | None = None
 
     def write(self, result: FrameResult, rgb: np.ndarray | None) -> None:
         """Writes the picture, or the video's next frame, with its faces drawn on it.
@@ -122,8 +122,9 @@ class Annotated:
         Raises:
             BadInputError: It cannot be written.
         """
-        if self._video is not None and result.source != self._video_source:
+        if self._last is not None and not result.follows(self._last):
             self.close()
+        self._last = result
         if rgb is None:
             return
         target = self._targets[result.source]
@@ -133,7 +134,6 @@ class Annotated:
                 _save_picture(drawn, target)
                 return
             if self._video is None:
-                self._video_source = result.source
                 self._video = VideoWriter(target, Path(result.source), *drawn.shape[:2])
             self._video.write(drawn, result.time_seconds)
         except OSError as error:
@@ -150,14 +150,13 @@ def shown_in_video(face: Face) -> Face:
     """Returns the face with its smoothed probabilities for its own; one without stays as it is."""
     if face.smoothed is None:
         return face
-    expression = max(face.smoothed, key=face.smoothed.__getitem__)
-    confidence = face.smoothed[expression]
+    expression, confidence, uncertain = most_probable(face.smoothed)
     return replace(
         face,
         probabilities=face.smoothed,
         expression=expression,
         confidence=confidence,
-        uncertain=confidence < MIN_CONFIDENCE,
+        uncertain=uncertain,
     )
 
 
