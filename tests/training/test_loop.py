@@ -217,3 +217,13 @@ def test_an_export_that_gives_other_logits_is_refused_and_not_left_behind(
     with pytest.raises(MienError, match="logits differ"):
         export(run, tmp_path / "parent" / "model")
     assert not list((tmp_path / "parent").iterdir())
+
+
+def test_bfloat16_trains_in_bfloat16_and_measures_in_float32():
+    seen: dict[bool, set] = {True: set(), False: set()}
+    state = begun("train.precision=bfloat16")
+    head = state.bare_net.get_submodule("head")
+    head.register_forward_hook(lambda module, _, out: seen[module.training].add(out.dtype))
+    list(epochs(state))
+    assert seen == {True: {torch.bfloat16}, False: {torch.float32}}
+    assert {value.dtype for value in state.bare_net.state_dict().values()} == {torch.float32}

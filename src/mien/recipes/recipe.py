@@ -129,6 +129,9 @@ class Train(_Section):
     """Faces per step, of all processes together."""
     seed: int = Field(default=0, ge=0)
     """Seed of everything random in training."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of the network's arithmetic in training; faster as bfloat16 where the processor has it.
+    Weights, averages and every measurement stay float32."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     """Part of the target spread evenly over all classes."""
     clip_value: float = Field(default=0.0, ge=0)

@@ -90,7 +90,7 @@ def epochs(state: TrainingState) -> Iterator[EpochRecord]:
                 views, targets = mix(views, targets, recipe.augment.mixup, randomness)
             views = classifier.normalise(views).contiguous(memory_format=torch.channels_last)
 
-            with accelerator.autocast():
+            with state.autocast():
                 logits = state.net(views)  # [B, K]
                 loss = F.cross_entropy(
                     logits,
@@ -148,7 +148,7 @@ def view_size(state: TrainingState, epoch: int) -> int:
 def selection_logits(state: TrainingState, net: nn.Module) -> np.ndarray:
     """Returns a network's logits of the selection faces, float32 `[M, K]`, single view.
 
-    Processes share the work; all get the whole. Uses no randomness.
+    Processes share the work; all get the whole. Uses no randomness; float32 whatever the training.
     """
     accelerator = state.accelerator
     rank, processes = accelerator.process_index, accelerator.num_processes
@@ -157,7 +157,7 @@ def selection_logits(state: TrainingState, net: nn.Module) -> np.ndarray:
     classifier.eval()
     num_faces = len(state.selection_faces)
     parts: list[Tensor] = []
-    with torch.no_grad(), accelerator.autocast():
+    with torch.no_grad():
         for first in range(0, num_faces, SELECTION_BATCH * processes):
             rows = math.ceil(min(SELECTION_BATCH, (num_faces - first) / processes))
             places = first + rank + processes * torch.arange(rows)

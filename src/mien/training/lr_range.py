@@ -178,7 +178,7 @@ def _steps(state: TrainingState, rates: Sequence[float]) -> Iterator[tuple[float
         views = classifier.normalise(views).contiguous(memory_format=torch.channels_last)
         for group in state.optimizer.param_groups:
             group["lr"] = rate
-        with accelerator.autocast():
+        with state.autocast():
             loss = F.cross_entropy(
                 state.net(views),
                 targets,

@@ -55,7 +55,7 @@ class TrainingState:
         selection_faces: uint8 `[M, s, s, C]` on the device, cropped to the network's input.
         selection_labels: int64 `[M]`.
         class_weights: float `[K]`, of each class's loss; None where all are equal.
-        accelerator: Device, precision and processes.
+        accelerator: Device and processes.
         net: The network as prepared by the accelerator.
         optimizer: Likewise.
         average: The averaged weights, if the recipe asks for them.
@@ -119,6 +119,11 @@ class TrainingState:
             temperature=temperature,
         ).to(self.accelerator.device)
 
+    def autocast(self) -> torch.autocast:
+        """Returns the context of a training step's forward pass: the recipe's precision."""
+        enabled = self.recipe.train.precision == "bfloat16"
+        return torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=enabled)
+
     def stopped_early(self) -> bool:
         """Returns whether patience has run out."""
         patience = self.recipe.train.patience
@@ -147,7 +152,7 @@ def start(
     assert train.labels is not None
     assert selection.labels is not None
     reuse_freed_memory()
-    accelerator = Accelerator()
+    accelerator = Accelerator(mixed_precision="no")  # state.autocast() does it, in training alone
     if recipe.train.batch_size % accelerator.num_processes:
         raise UsageError(
             f"train.batch_size {recipe.train.batch_size} does not divide "
