@@ -91,9 +91,9 @@ def test_average_follows_weights_and_statistics_but_copies_counters():
     assert average.num_updates == 51
 
 
-def test_the_seven_optimisers_of_report_d_and_adamw():
+def test_the_seven_optimisers_of_report_d_adamw_and_muon():
     assert OPTIMIZERS.keys() == {
-        "adam", "adamax", "adagrad", "sgd", "asgd", "rmsprop", "rprop", "adamw",
+        "adam", "adamax", "adagrad", "sgd", "asgd", "rmsprop", "rprop", "adamw", "muon",
     }  # fmt: skip
 
 
@@ -115,6 +115,26 @@ def test_every_optimiser_goes_downhill(name):
         loss().backward()
         optimizer.step()
     assert loss().item() < 0.9 * before
+
+
+def test_muon_turns_kernels_by_equal_amounts_in_every_direction():
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Conv2d(4, 8, 3, bias=False), torch.nn.BatchNorm2d(8))
+    start = net[0].weight.detach().clone() * 8**0.5 / net[0].weight.norm()
+    knobs = Optimizer(name="muon", lr=0.1, muon_lr_factor=0.5, momentum=0.0)
+    optimizer = build_optimizer(net, knobs)
+    for group in optimizer.param_groups:
+        group["lr"] *= group["lr_factor"]
+    net(torch.randn(16, 4, 9, 9)).pow(3).mean().backward()
+    gradient = net[0].weight.grad.flatten(1)
+    norms = net[1].weight.detach().clone(), net[1].weight.grad.clone()
+    optimizer.step()
+    step = (start - net[0].weight.detach()).flatten(1) / 0.05
+    left, _, right = torch.linalg.svd(gradient, full_matrices=False)
+    lengths = (left.T @ step @ right.T).diagonal()  # along the gradient's singular directions
+    assert lengths.min() > 0.5
+    assert lengths.max() < 1.3
+    torch.testing.assert_close(net[1].weight.detach(), norms[0] - 0.1 * norms[1])  # SGD
 
 
 def test_plateaus_are_counted_as_torch_counts_them():

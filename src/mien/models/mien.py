@@ -5,14 +5,22 @@ excitation), He et al. 2019 (an average pool before the shortcut's 1x1 convoluti
 after the stem puts the arithmetic where it is cheap: wide, small maps.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mien.models.registry import register
 
 FAMILY = "mien"
+Activation = Literal["relu", "silu", "gelu"]
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": F.relu,
+    "silu": F.silu,
+    "gelu": F.gelu,
+}
 
 
 class _SqueezeExcite(nn.Module):
@@ -31,25 +39,27 @@ class _SqueezeExcite(nn.Module):
 class _Block(nn.Module):
     """Two 3x3 convolutions with squeeze and excitation around a shortcut."""
 
-    def __init__(self, channels_in: int, channels: int, stride: int) -> None:
+    def __init__(
+        self, channels_in: int, channels: int, stride: int, activation: str, gated: bool
+    ) -> None:
         super().__init__()
+        self.activate = _ACTIVATIONS[activation]
         self.conv1 = nn.Conv2d(channels_in, channels, 3, stride, 1, bias=False)
         self.norm1 = nn.BatchNorm2d(channels)
         self.conv2 = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
         self.norm2 = nn.BatchNorm2d(channels)
-        self.gate = _SqueezeExcite(channels)
+        self.gate = _SqueezeExcite(channels) if gated else nn.Identity()
         self.shortcut = nn.Sequential()
         if stride > 1:
             self.shortcut.append(nn.AvgPool2d(stride, ceil_mode=True, count_include_pad=False))
         if channels_in != channels:
             self.shortcut.append(nn.Conv2d(channels_in, channels, 1, bias=False))
             self.shortcut.append(nn.BatchNorm2d(channels))
-        nn.init.zeros_(self.norm2.weight)  # a block starts as its shortcut
 
     def forward(self, images: Tensor) -> Tensor:
-        branch = torch.relu(self.norm1(self.conv1(images)))
+        branch = self.activate(self.norm1(self.conv1(images)))
         branch = self.gate(self.norm2(self.conv2(branch)))
-        return torch.relu(branch + self.shortcut(images))
+        return self.activate(branch + self.shortcut(images))
 
 
 class MienNet(nn.Module):
@@ -62,35 +72,75 @@ class MienNet(nn.Module):
         stem: int,
         stages: Sequence[tuple[int, int]],
         dropout: float,
+        activation: Activation = "relu",
+        squeeze_excite: bool = True,
+        branch_start: float = 0.0,
+        standardise: bool = False,
     ) -> None:
+        """Builds the net, freshly initialised.
+
+        Args:
+            num_classes: K.
+            in_channels: Channels of the images.
+            stem: Channels of the first convolution.
+            stages: (channels, blocks) of each stage; every stage but the first halves the map.
+            dropout: Of the features before the linear layer.
+            activation: What follows batch norm and sums.
+            squeeze_excite: Whether blocks have squeeze and excitation.
+            branch_start: Scale of a block's branch at the start; 0: a block starts as its shortcut.
+            standardise: Whether each image is first brought to mean 0 and variance 1.
+        """
         super().__init__()
+        self.standardise = nn.InstanceNorm2d(in_channels) if standardise else nn.Identity()
         self.stem = nn.Sequential(
-            nn.Conv2d(in_channels, stem, 3, 1, 1, bias=False),
-            nn.BatchNorm2d(stem),
-            nn.ReLU(inplace=True),
-            nn.MaxPool2d(2),
+            nn.Conv2d(in_channels, stem, 3, 1, 1, bias=False), nn.BatchNorm2d(stem)
         )
+        self.activate = _ACTIVATIONS[activation]
         self.blocks = nn.Sequential()
         channels = stem
         for stage, (width, depth) in enumerate(stages):
             for block in range(depth):
                 stride = 2 if stage > 0 and block == 0 else 1
-                self.blocks.append(_Block(channels, width, stride))
+                self.blocks.append(_Block(channels, width, stride, activation, squeeze_excite))
                 channels = width
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(channels, num_classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            if isinstance(module, _Block):
+                nn.init.constant_(module.norm2.weight, branch_start)
 
     def forward(self, images: Tensor) -> Tensor:
         """Returns logits `[B, K]` of images `[B, C, S, S]`, S free."""
-        features = self.blocks(self.stem(images)).mean((2, 3))  # [B, C]
+        stem = F.max_pool2d(self.activate(self.stem(self.standardise(images))), 2)
+        features = self.blocks(stem).mean((2, 3))  # [B, C]
         return self.head(self.dropout(features))
 
 
 @register(FAMILY, input_size=44)
-def mien_s(num_classes: int, in_channels: int, input_size: int, dropout: float = 0.1) -> nn.Module:
+def mien_s(
+    num_classes: int,
+    in_channels: int,
+    input_size: int,
+    stem: int = 32,
+    stages: Sequence[tuple[int, int]] = ((48, 1), (96, 2), (192, 2)),
+    dropout: float = 0.1,
+    activation: Activation = "relu",
+    squeeze_excite: bool = True,
+    branch_start: float = 0.0,
+    standardise: bool = False,
+) -> nn.Module:
     """Small: stem 32, blocks 48·1 96·2 192·2; 1.5 M parameters, 96 MMAC at 44 px."""
     del input_size  # it takes any
-    return MienNet(num_classes, in_channels, 32, ((48, 1), (96, 2), (192, 2)), dropout)
+    return MienNet(
+        num_classes,
+        in_channels,
+        stem,
+        stages,
+        dropout,
+        activation,
+        squeeze_excite,
+        branch_start,
+        standardise,
+    )

@@ -95,14 +95,20 @@ class Augment(_Section):
 class Optimizer(_Section):
     """The optimiser. Weight decay spares biases and batch norm."""
 
-    name: Literal["adam", "adamw", "adamax", "adagrad", "sgd", "asgd", "rmsprop", "rprop"] = "adam"
+    name: Literal[
+        "adam", "adamw", "adamax", "adagrad", "sgd", "asgd", "rmsprop", "rprop", "muon"
+    ] = "adam"
     """Which; SGD is with Nesterov momentum."""
     lr: float = Field(default=1e-3, gt=0)
     """Learning rate; the peak, where the schedule has one."""
     momentum: float = Field(default=0.9, ge=0, lt=1)
-    """SGD's momentum, beta1 of Adam, AdamW and Adamax; the others have none."""
+    """SGD's and Muon's momentum, beta1 of Adam, AdamW and Adamax; the others have none."""
     weight_decay: float = Field(default=0.0, ge=0)
     """Weight decay; decoupled for AdamW."""
+    bias_lr_factor: float = Field(default=1.0, gt=0)
+    """Learning rate of biases and batch norm, as a multiple of the others'."""
+    muon_lr_factor: float = Field(default=1.0, gt=0)
+    """muon: learning rate of the convolutions, as a multiple of the rest of the net's (SGD)."""
 
 
 class Schedule(_Section):

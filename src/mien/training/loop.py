@@ -130,7 +130,7 @@ def set_learning_rate(state: TrainingState) -> float:
         state.losses,
     )
     for group in state.optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group["lr_factor"]
     return rate
 
 

@@ -177,7 +177,7 @@ def _steps(state: TrainingState, rates: Sequence[float]) -> Iterator[tuple[float
             views, targets = mix(views, targets, recipe.augment.mixup, randomness)
         views = classifier.normalise(views).contiguous(memory_format=torch.channels_last)
         for group in state.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["lr_factor"]
         with state.autocast():
             loss = F.cross_entropy(
                 state.net(views),

@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mien.recipes.recipe import Optimizer, Schedule
+from mien.training.muon import Muon
 
 
 def _sgd(groups: list[dict[str, Any]], knobs: Optimizer) -> torch.optim.Optimizer:
@@ -42,8 +43,14 @@ def _rmsprop(groups: list[dict[str, Any]], knobs: Optimizer) -> torch.optim.Opti
 
 
 def _rprop(groups: list[dict[str, Any]], knobs: Optimizer) -> torch.optim.Optimizer:
-    bare = [{"params": group["params"]} for group in groups]  # it knows no weight decay
+    bare = [  # it knows no weight decay
+        {"params": group["params"], "lr_factor": group["lr_factor"]} for group in groups
+    ]
     return torch.optim.Rprop(bare, lr=knobs.lr)
+
+
+def _muon(groups: list[dict[str, Any]], knobs: Optimizer) -> torch.optim.Optimizer:
+    return Muon(groups, knobs.lr, knobs.momentum)
 
 
 OPTIMIZERS: dict[str, Callable[[list[dict[str, Any]], Optimizer], torch.optim.Optimizer]] = {
@@ -55,18 +62,30 @@ OPTIMIZERS: dict[str, Callable[[list[dict[str, Any]], Optimizer], torch.optim.Op
     "asgd": _asgd,
     "rmsprop": _rmsprop,
     "rprop": _rprop,
+    "muon": _muon,
 }
 
 
 def build_optimizer(net: nn.Module, knobs: Optimizer) -> torch.optim.Optimizer:
-    """Returns the optimiser of a net's parameters; only matrices and kernels decay."""
+    """Returns the optimiser of a net's parameters; only matrices and kernels decay.
+
+    Each group's `lr_factor` multiplies the schedule's rate. Muon's orthogonal steps are for kernels
+    of convolutions without a bias, which batch norm follows; the rest of the net takes SGD's.
+    """
     parameters = [parameter for parameter in net.parameters() if parameter.requires_grad]
-    decaying = [parameter for parameter in parameters if parameter.ndim > 1]
+    kernels: set[Tensor] = set()
+    if knobs.name == "muon":
+        convolutions = [module for module in net.modules() if isinstance(module, nn.Conv2d)]
+        kernels = {module.weight for module in convolutions if module.bias is None}
+    decaying = [p for p in parameters if p.ndim > 1 and p not in kernels]
     others = [parameter for parameter in parameters if parameter.ndim <= 1]
-    groups = [
-        {"params": decaying, "weight_decay": knobs.weight_decay},
-        {"params": others, "weight_decay": 0.0},
+    groups: list[dict[str, Any]] = [
+        {"params": decaying, "weight_decay": knobs.weight_decay, "lr_factor": 1.0},
+        {"params": others, "weight_decay": 0.0, "lr_factor": knobs.bias_lr_factor},
     ]
+    if kernels:
+        orthogonal = [parameter for parameter in parameters if parameter in kernels]
+        groups.append({"params": orthogonal, "orthogonal": True, "lr_factor": knobs.muon_lr_factor})
     return OPTIMIZERS[knobs.name]([group for group in groups if group["params"]], knobs)
 
 

@@ -1,0 +1,210 @@
+"""What each change to the training of a small net buys: docs/speedrun.md.
+
+    python benchmarks/speedrun.py --data fer2013.csv --seed 0   trains what is missing, one seed
+    python benchmarks/speedrun.py                               writes the page from the results
+
+One change at a time against a fixed cheap baseline: `mien_s`, 6 epochs, 4 at 32 px and 2 at 44, in
+bfloat16. Results are appended to docs/runs/speedrun.jsonl; a change that has one for a seed is not
+trained again.
+"""
+
+import argparse
+import json
+import math
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mien.evaluation import metrics
+from mien.models import count_macs, create_model
+from mien.recipes import Recipe, load_recipe
+from mien.training.data import read_training_data
+from mien.training.loop import epochs, selection_logits
+from mien.training.state import TrainingState, start
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "docs" / "runs" / "speedrun.jsonl"
+PAGE = ROOT / "docs" / "speedrun.md"
+
+BASELINE = (
+    "train.epochs=6",
+    "train.sizes=[[0.6,32],[0.4,44]]",
+    "train.precision=bfloat16",
+    "train.ema_decay=0.99",
+)
+CHANGES: dict[str, tuple[str, ...]] = {
+    "baseline": (),
+    "float32": ("train.precision=float32",),
+    "branches start at 1, not 0": ("model.options.branch_start=1.0",),
+    "branches start at 0.5": ("model.options.branch_start=0.5",),
+    "Muon, kernels' rate 0.05": ("optimizer.name=muon", "optimizer.muon_lr_factor=0.5"),
+    "Muon, kernels' rate 0.02": ("optimizer.name=muon", "optimizer.muon_lr_factor=0.2"),
+    "each face to mean 0, variance 1": ("model.options.standardise=true",),
+    "SiLU": ("model.options.activation=silu",),
+    "GELU": ("model.options.activation=gelu",),
+    "no squeeze and excitation": ("model.options.squeeze_excite=false",),
+    "batch 64": ("train.batch_size=64",),
+    "batch 256": ("train.batch_size=256",),
+    "peak rate 0.05": ("optimizer.lr=0.05",),
+    "peak rate 0.2": ("optimizer.lr=0.2",),
+    "biases and batch norm at 4 x the rate": ("optimizer.bias_lr_factor=4.0",),
+    "no label smoothing": ("train.label_smoothing=0.0",),
+    "weight decay 2e-3": ("optimizer.weight_decay=2e-3",),
+    "random flip": ("augment.flip=random",),
+    "no erasing": ("augment.erase_pixels=0",),
+    "heavier geometry and erasing": (
+        "augment.rotate_degrees=10",
+        "augment.scale_fraction=0.1",
+        "augment.translate_fraction=0.07",
+        "augment.erase_pixels=10",
+    ),
+    "all epochs at 44 px": ("train.sizes=[]",),
+    "first epochs at 24 px": ("train.sizes=[[0.3,24],[0.3,32],[0.4,44]]",),
+    "no averaging": ("train.ema_decay=0.0",),
+    "no dropout": ("model.options.dropout=0.0",),
+    "light mixup": ("augment.mixup=0.1",),
+    "narrower and deeper": ("model.options.stages=[[40,2],[80,2],[160,3]]",),
+    "wider and shallower": ("model.options.stages=[[56,1],[104,1],[232,2]]",),
+}
+
+HEAD = """\
+# What each change buys
+
+One change at a time against a fixed cheap baseline: `mien_s` for 6 epochs of FER2013's Training
+faces, 4 at 32 px and 2 at 44, in bfloat16, measured on PublicTest in float32 (averaged weights,
+last epoch). Differences are paired by seed; ± is the standard error over the seeds, and with two
+seeds it is itself a guess: less than about a point of accuracy decides nothing, nor does less than
+about 0.01 of log loss, which is the finer scale. FLOP = 6 x multiply-adds x faces seen.
+
+    python benchmarks/speedrun.py --data fer2013.csv --seed 0    # and --seed 1: trains
+    python benchmarks/speedrun.py                                # writes this page
+
+"""
+
+
+def main() -> None:
+    """Trains what is missing, or writes the page."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", nargs="+", choices=CHANGES, default=list(CHANGES))
+    options = parser.parse_args()
+    if options.data is None:
+        PAGE.write_text(page(read_results()))
+        print(PAGE.relative_to(ROOT))
+        return
+    for name in options.only:
+        done = {(result["change"], result["seed"]) for result in read_results()}
+        if (name, options.seed) not in done:
+            result = measure(name, options.seed, options.data)
+            with RESULTS.open("a") as stream:
+                stream.write(json.dumps(result) + "\n")
+            print(result, flush=True)
+
+
+def measure(name: str, seed: int, data: Path) -> dict[str, Any]:
+    """Returns the result of training with one change."""
+    recipe = load_recipe("mien_s", [*BASELINE, *CHANGES[name], f"train.seed={seed}"])
+    faces = read_training_data(recipe, data)
+    state = start(faces.recipe, faces.train, faces.selection)
+    started = time.perf_counter()
+    records = list(epochs(state))
+    seconds = time.perf_counter() - started
+    logits = selection_logits(state, state.measured_net)
+    return {
+        "change": name,
+        "seed": seed,
+        "settings": CHANGES[name],
+        "accuracy": accuracy(logits, state.selection_labels),
+        "accuracy_tta": accuracy(logits + mirrored_logits(state), state.selection_labels),
+        "log_loss": metrics.log_loss(logits, state.selection_labels),
+        "train_loss": records[-1].train_loss,
+        "flop": flop(recipe, [record.size for record in records[1:]], len(state.train_faces)),
+        "seconds": round(seconds),
+    }
+
+
+def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Returns the share of faces whose largest logit is their label's."""
+    return metrics.accuracy(metrics.confusion_matrix(logits, labels))
+
+
+def mirrored_logits(state: TrainingState) -> np.ndarray:
+    """Returns the logits of the mirrored selection faces."""
+    faces = state.selection_faces
+    state.selection_faces = faces.flip(2)
+    try:
+        return selection_logits(state, state.measured_net)
+    finally:
+        state.selection_faces = faces
+
+
+def flop(recipe: Recipe, sizes: list[int], num_faces: int) -> float:
+    """Returns the training FLOP of epochs at these sizes."""
+    net = create_model(recipe.model.name, 7, **recipe.model.options)
+    return sum(6.0 * count_macs(net, 1, size) * num_faces for size in sizes)
+
+
+def read_results() -> list[dict[str, Any]]:
+    """Returns all results so far."""
+    if not RESULTS.exists():
+        return []
+    return [json.loads(line) for line in RESULTS.read_text().splitlines()]
+
+
+def page(results: list[dict[str, Any]]) -> str:
+    """Returns the page as Markdown, the best log loss first."""
+    by_change: dict[str, dict[int, dict[str, Any]]] = defaultdict(dict)
+    for result in results:
+        by_change[result["change"]][result["seed"]] = result
+    base = by_change["baseline"]
+    lines = [
+        "| change | settings | FLOP | seeds | accuracy % | with mirror % | difference | log loss "
+        "| difference |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    ordered = sorted(by_change, key=lambda name: mean(by_change[name], "log_loss"))
+    for name in ordered:
+        runs = by_change[name]
+        settings = "<br>".join(f"`{setting}`" for setting in CHANGES.get(name, ()))
+        lines.append(
+            f"| {name} | {settings} | {mean(runs, 'flop'):.2e} "
+            f"| {', '.join(map(str, sorted(runs)))} | {100 * mean(runs, 'accuracy'):.1f} "
+            f"| {100 * mean(runs, 'accuracy_tta'):.1f} "
+            f"| {difference(runs, base, 'accuracy_tta', 100, 1)} | {mean(runs, 'log_loss'):.4f} "
+            f"| {difference(runs, base, 'log_loss', 1, 4)} |"
+        )
+    return HEAD + "\n".join(lines) + "\n"
+
+
+def mean(runs: dict[int, dict[str, Any]], key: str) -> float:
+    """Returns a figure's mean over the seeds."""
+    return float(np.mean([run[key] for run in runs.values()]))
+
+
+def difference(
+    runs: dict[int, dict[str, Any]],
+    base: dict[int, dict[str, Any]],
+    key: str,
+    scale: float,
+    digits: int,
+) -> str:
+    """Returns the mean paired difference to the baseline, ± its standard error."""
+    if runs is base:
+        return ""
+    values = [scale * (runs[seed][key] - base[seed][key]) for seed in runs if seed in base]
+    if not values:
+        return "?"
+    text = f"{np.mean(values):+.{digits}f}"
+    if len(values) > 1:
+        text += f" ± {np.std(values, ddof=1) / math.sqrt(len(values)):.{digits}f}"
+    return text
+
+
+if __name__ == "__main__":
+    main()
