@@ -144,3 +144,31 @@ def mien_s(
         branch_start,
         standardise,
     )
+
+
+@register(FAMILY, input_size=44)
+def mien_m(
+    num_classes: int,
+    in_channels: int,
+    input_size: int,
+    stem: int = 32,
+    stages: Sequence[tuple[int, int]] = ((64, 2), (128, 2), (256, 2)),
+    dropout: float = 0.1,
+    activation: Activation = "relu",
+    squeeze_excite: bool = True,
+    branch_start: float = 0.0,
+    standardise: bool = False,
+) -> nn.Module:
+    """Middle: stem 32, blocks 64·2 128·2 256·2; 2.8 M parameters, 203 MMAC at 44 px."""
+    del input_size  # it takes any
+    return MienNet(
+        num_classes,
+        in_channels,
+        stem,
+        stages,
+        dropout,
+        activation,
+        squeeze_excite,
+        branch_start,
+        standardise,
+    )
