@@ -19,7 +19,7 @@ from typing import Any
 from mien.evaluation import wilson_interval
 from mien.models import architecture, count_macs, count_parameters, create_model
 from mien.recipes import Recipe, load_recipe
-from mien.training.run_folder import INFO, METRICS, RECIPE, RunInfo, read_info, read_metrics
+from mien.run_folder import INFO, METRICS, RECIPE, RunInfo, read_info, read_metrics
 
 ROOT = Path(__file__).parents[1]
 RECORDS = ROOT / "docs" / "runs"

@@ -9,8 +9,8 @@ from drawn_faces import drawn_set, write_fer_csv
 from mien.classifier import Classifier
 from mien.models import describe, list_models, registry
 from mien.recipes import load_recipe
+from mien.run_folder import read_metrics
 from mien.training import train
-from mien.training.run_folder import read_metrics
 
 PAGE = (Path(__file__).parents[2] / "docs" / "add-a-model.md").read_text()
 

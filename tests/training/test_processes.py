@@ -9,7 +9,7 @@ import pytest
 from drawn_faces import drawn_set, write_fer_csv
 from mien.data import read
 from mien.evaluation import evaluate
-from mien.training.run_folder import read_metrics
+from mien.run_folder import read_metrics
 
 
 def test_two_processes_give_one_run(tmp_path):

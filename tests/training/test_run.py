@@ -16,11 +16,11 @@ from mien.errors import BadInputError, MissingError, UsageError
 from mien.evaluation import evaluate
 from mien.model_folder import read_config
 from mien.recipes import load_recipe
+from mien.run_folder import read_info, read_metrics
 from mien.training import export, free_run_folder, resume, train
 from mien.training.data import choose_faces
 from mien.training.loop import epochs
 from mien.training.run import initial_weights
-from mien.training.run_folder import read_info, read_metrics
 from mien.training.state import start
 
 

@@ -95,11 +95,10 @@ def runs(
 ) -> None:
     """Draw loss, accuracy and learning rate of a run over its epochs, or of several compared."""
     need("matplotlib", "plots")
-    need("torch", "train")
     from mien.plots import check_picture_path, write_figure
 
     check_picture_path(output)
-    from mien.training.curves import draw_curves
+    from mien.evaluation.run_pictures import draw_curves
 
     typer.echo(write_figure(draw_curves(run), output))
 

@@ -10,8 +10,8 @@ from mien.training.memory import HUGE_PAGES
 
 os.environ.setdefault(HUGE_PAGES, "1")
 
+from mien.run_folder import free_run_folder
 from mien.training.preview import draw_preview, preview
 from mien.training.run import export, resume, train
-from mien.training.run_folder import free_run_folder
 
 __all__ = ["draw_preview", "export", "free_run_folder", "preview", "resume", "train"]

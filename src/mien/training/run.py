@@ -12,17 +12,18 @@ import torch
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
+from mien import run_folder
 from mien.errors import BadInputError, MissingError, UsageError
 from mien.evaluation import fit_temperature, score
 from mien.model_folder import CropGeometry, ModelConfig, read_config, resolve
 from mien.models import count_macs, count_parameters, load_classifier
 from mien.recipes import Recipe, parse_recipe
-from mien.training import checkpoint, run_folder
+from mien.run_folder import RunInfo
+from mien.training import checkpoint
 from mien.training.data import TrainingData, read_training_data
 from mien.training.export import write_model_folder
 from mien.training.loop import epochs
 from mien.training.progress import epoch_line, shown
-from mien.training.run_folder import RunInfo
 from mien.training.state import TrainingState, build_net, channels_of, in_channels, start
 
 HEAD = ("head.weight", "head.bias")

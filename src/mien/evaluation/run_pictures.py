@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien.errors import BadInputError
-from mien.training.run_folder import METRICS, read_info, read_metrics
+from mien.run_folder import METRICS, read_info, read_metrics
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
