@@ -54,6 +54,8 @@ def test_every_command_runs(workplace):
     ours = [words[1:] for words in commands if words[0] == "mien"]
     assert len(ours) >= 6
     for words in ours:
+        if words[0] in ("serve", "live"):  # they do not end; tests/serving has them
+            continue
         quick = QUICK if words[0] == "train" else []
         result = CliRunner().invoke(app, [*words, *quick])
         assert result.exit_code == 0, (words, result.output)

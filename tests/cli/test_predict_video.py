@@ -1,17 +1,21 @@
 """`mien predict` on videos."""
 
 import csv
+import importlib.util
 import json
 import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from PIL import Image
+from pyarrow import parquet
 from skimage.data import astronaut
 from typer.testing import CliRunner
 
@@ -162,3 +166,169 @@ def test_rows_reported_before_a_kill_are_in_the_file(
     # A row is written after its line is printed: the last line may be ahead of its row.
     assert len(rows) >= len(reported) - 1
     assert process.returncode == -signal.SIGKILL
+
+
+def test_parquet_has_the_rows_of_csv_with_types(model: Path, clip: Path, tmp_path: Path) -> None:
+    table, text = tmp_path / "rows.parquet", tmp_path / "rows.csv"
+    bad = tmp_path / "bad.mp4"
+    bad.write_text("no video")
+    result = predict(model, clip, bad, "--csv", text, "--parquet", table)
+    assert result.exit_code == 5
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.mp4", text.name, table.name]
+    found = parquet.read_table(table)
+    types = {field.name: str(field.type) for field in found.schema}
+    assert types["time_seconds"] == "double"
+    assert {types["frame"], types["track_id"]} == {"int32"}
+    assert {types["x1"], types["p_happy"], types["smoothed_sad"], types["confidence"]} == {"float"}
+    assert (types["uncertain"], types["expression"], types["error"]) == ("bool", "string", "string")
+    with text.open(newline="") as stream:
+        expected = list(csv.DictReader(stream))
+    assert list(types) == list(expected[0])
+    rows = found.to_pylist()
+    assert len(rows) == len(expected) == 9
+    for row, cells in zip(rows, expected, strict=True):
+        for name, value in row.items():
+            if isinstance(value, bool):
+                assert cells[name] == str(value).lower()
+            elif isinstance(value, float):
+                assert float(cells[name]) == pytest.approx(value, rel=1e-6)
+            else:
+                assert cells[name] == ("" if value is None else str(value))
+
+
+def test_parquet_has_its_name_only_when_it_is_whole(
+    model: Path, clip: Path, tmp_path: Path
+) -> None:
+    table, unfinished = tmp_path / "rows.parquet", tmp_path / "rows.parquet.part"
+    words = ["predict", *[clip] * 60, "--parquet", table, "--model", model]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        [sys.executable, "-m", "mien", *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+        text=True,
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        reported = [process.stdout.readline() for _ in range(20)]
+        process.send_signal(signal.SIGINT)
+        reported += process.stdout.readlines()
+        errors = process.stderr.read()
+    assert process.returncode == 130
+    assert errors == "mien: interrupted\n"
+    assert not table.exists()
+    # A row is kept after its line is printed: the last line may be ahead of its row.
+    assert len(reported) - 1 <= len(parquet.read_table(unfinished)) <= len(reported)
+
+
+def test_without_pyarrow_it_says_what_to_install(
+    model: Path, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name, *rest: None if name == "pyarrow" else find_spec(name, *rest),
+    )
+    for words in (("--parquet", "rows.parquet"), ("--tables", "parquet", "--output", "out")):
+        result = predict(model, clip, *words)
+        assert result.exit_code == 4
+        assert "pip install 'mien[tables]'" in result.stderr
+
+
+def test_tables_of_many_videos(model: Path, clip: Path, tmp_path: Path) -> None:
+    tree, out = tmp_path / "videos", tmp_path / "out"
+    tree.mkdir()
+    (tree / "a.mp4").symlink_to(clip)
+    (tree / "bad.mp4").write_text("no video")
+    Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(tree / "cover.png")
+    result = predict(model, tree, "--output", out, "--tables", "parquet", "--json")
+    assert result.exit_code == 5
+    first, second = map(json.loads, result.stdout.splitlines())
+    assert (first["table"], first["summary"]["num_frames"]) == ("a.parquet", 8)
+    assert first["summary"]["tracks"][0]["num_faces"] == 7
+    assert "text, not a video" in second["summary"]["error"]
+    assert result.stderr.splitlines() == [
+        "mien: 1 files left out: tables are of videos",
+        f"mien: {tree / 'bad.mp4'}: text, not a video",
+        f"mien: errors in 1 videos: see {out / 'summary.csv'}",
+    ]
+    assert len(parquet.read_table(out / "a.parquet")) == 8
+
+    (tree / "bad.mp4").unlink()
+    write_video(
+        tree / "b.mp4", [np.full((48, 64, 3), 90, np.uint8)] * 2, [Fraction(0), Fraction(1)]
+    )
+    words = (tree, "--output", out, "--tables", "parquet", "--resume", "--workers", "2")
+    result = predict(model, *words)
+    assert result.exit_code == 5, "the summary still holds the bad one"
+    assert result.stdout == f"{tree / 'b.mp4'}: 2 frames, 1.0 s, 0 faces followed\n"
+    assert "1 videos are done already, 1 to read" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--tables", "csv"), "need a folder: --output DIR"),
+        (("--resume", "--output", "grid.png"), "need a folder: --output DIR"),
+        (("--workers", "2", "--output", "out", "--csv", "a.csv"), "leave --csv and --parquet out"),
+        (("--workers", "0", "--output", "out"), "greater than or equal to 1"),
+        (("--detect-every", "31"), "expected 1 to 30"),
+        (("--detect-size", "100"), "expected 192 or more"),
+        (("--detector", "none", "--detect-size", "320"), "changes nothing"),
+    ],
+)
+def test_options_that_do_not_go_together(
+    model: Path, clip: Path, words: tuple[str, ...], message: str
+) -> None:
+    result = predict(model, clip, *words)
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_tables_are_of_videos(model: Path, tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(tmp_path / "cover.png")
+    result = predict(model, tmp_path, "--output", tmp_path / "out", "--tables", "csv")
+    assert result.exit_code == 2
+    assert "none was found" in result.stderr
+
+
+def test_the_faster_setting_finds_the_same_faces(model: Path, clip: Path, tmp_path: Path) -> None:
+    plain, faster = tmp_path / "plain.csv", tmp_path / "faster.csv"
+    assert predict(model, clip, "--csv", plain).exit_code == 0
+    words = ("--detect-every", "2", "--detect-size", "192")
+    assert predict(model, clip, "--csv", faster, *words).exit_code == 0
+    with plain.open(newline="") as first, faster.open(newline="") as second:
+        pairs = list(zip(csv.DictReader(first), csv.DictReader(second), strict=True))
+    assert [row["track_id"] for _, row in pairs] == [*["1"] * 7, ""]
+    for one, other in pairs[:7]:
+        for side in ("x1", "y1", "x2", "y2"):
+            assert float(one[side]) == pytest.approx(float(other[side]), abs=12)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
+@pytest.mark.parametrize(
+    "words", [("--csv", "rows.csv"), ("--tables", "csv", "--output", "out"), ()]
+)
+def test_on_a_terminal_a_bar_shows_how_far_it_is(
+    model: Path, clip: Path, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    import pty
+
+    terminal, inner = pty.openpty()
+    command = [sys.executable, "-m", "mien", "predict", str(clip), "--model", str(model), *words]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TERM": "xterm", "COLUMNS": "80"}
+    with subprocess.Popen(
+        command, stdin=inner, stdout=inner, stderr=inner, cwd=tmp_path, env=environment
+    ):
+        os.close(inner)
+        shown = b""
+        with suppress(OSError):  # how the end is told on Linux
+            while part := os.read(terminal, 4096):
+                shown += part
+    os.close(terminal)
+    text = shown.decode()
+    assert ("0%" in text and "100%" in text) == bool(words), text
+    assert ("track 1" in text) == (not words), "lines and a bar would be in each other's way"
+    assert ("8 frames, 1.8 s, 1 faces followed" in text) == ("--tables" in words)

@@ -152,6 +152,29 @@ def test_pictures_are_upright(tmp_path: Path, rotation: int, hflip: bool) -> Non
         assert np.abs(frame.rgb.astype(int) - upright)[20:, 20:].mean() < 5
 
 
+@pytest.mark.parametrize(
+    ("aspect", "shape"), [(Fraction(3, 2), (48, 96)), (Fraction(3, 4), (64, 64)), (None, (48, 64))]
+)
+def test_pixels_are_square(tmp_path: Path, aspect: Fraction | None, shape: tuple[int, int]) -> None:
+    import av
+
+    path = tmp_path / "wide.mp4"
+    stored = np.full((48, 64, 3), GREY, np.uint8)
+    stored[:24, :32] = RED
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"qp": "10"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        if aspect is not None:
+            stream.codec_context.sample_aspect_ratio = aspect
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(stored, "rgb24")))
+        container.mux(stream.encode(None))
+    (frame,) = read_frames(path)
+    assert frame.rgb.shape == (*shape, 3)
+    middle_y, middle_x = shape[0] // 2, shape[1] // 2
+    assert np.abs(frame.rgb[: middle_y - 3, : middle_x - 3].astype(int) - RED).mean() < 8
+    assert np.abs(frame.rgb[:, middle_x + 3 :].astype(int) - GREY).mean() < 8
+
+
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi"])
 @pytest.mark.parametrize("audio", [False, True])
 def test_a_file_cut_short_gives_its_frames_and_then_the_error(

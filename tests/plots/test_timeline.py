@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from mien.cli import app
 from mien.errors import BadInputError, MissingError
+from mien.inference.parquet import ParquetRows
 from mien.inference.results import Face, FrameResult
 from mien.inference.sinks import CsvRows
 from mien.inference.tables import read_tracks
@@ -43,6 +44,25 @@ def test_tracks_come_back_as_they_were_written(tmp_path: Path) -> None:
         ("b.mp4, track 1", [0.0]),
     ]
     assert tracks[0].smoothed[:, EXPRESSIONS.index("happy")].tolist() == [0.4, 0.4]
+
+
+def test_a_parquet_table_holds_the_same_tracks(tmp_path: Path) -> None:
+    frames = [frame(0, 0.0, [1]), frame(1, 0.5, []), frame(2, 1.25, [2, 1])]
+    frames.append(FrameResult("clip.mp4", error="clip.mp4: damaged"))
+    path = tmp_path / "rows"  # what it is, is seen from its contents
+    with ParquetRows(path, EXPRESSIONS) as rows:
+        for each in frames:
+            rows.write(each, None)
+    labels, tracks = read_tracks(path)
+    assert labels == tuple(EXPRESSIONS)
+    assert [(t.name, t.times.tolist()) for t in tracks] == [
+        ("clip.mp4, track 1", [0.0, 1.25]),
+        ("clip.mp4, track 2", [1.25]),
+    ]
+    assert tracks[0].smoothed[0] == pytest.approx([0.1, 0.1, 0.1, 0.4, 0.1, 0.1, 0.1])
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(BadInputError, match="not a whole Parquet table"):
+        read_tracks(path)
 
 
 def test_a_row_cut_off_by_a_kill_is_passed_over(tmp_path: Path) -> None:
@@ -91,11 +111,18 @@ def test_the_longest_tracks_are_drawn_and_counted() -> None:
         draw_timeline(("sad",), [], "clip")
 
 
-def test_the_verb_writes_the_picture(tmp_path: Path) -> None:
-    path = write_rows(tmp_path / "rows.csv", [frame(0, 0.0, [1]), frame(1, 0.5, [1])])
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_the_verb_writes_the_picture(tmp_path: Path, kind: str) -> None:
+    path, frames = tmp_path / f"rows.{kind}", [frame(0, 0.0, [1]), frame(1, 0.5, [1])]
+    if kind == "csv":
+        write_rows(path, frames)
+    else:
+        with ParquetRows(path, EXPRESSIONS) as rows:
+            for each in frames:
+                rows.write(each, None)
     words = ["plot", "timeline", str(path), "--output", str(tmp_path / "timeline.svg")]
     assert CliRunner().invoke(app, words).exit_code == 0
     text = (tmp_path / "timeline.svg").read_text()
-    assert "<!-- rows.csv: expressions -->" in text
+    assert f"<!-- rows.{kind}: expressions -->" in text
     words[-1] = "timeline.jpg"
     assert CliRunner().invoke(app, words).exit_code == 2

@@ -105,7 +105,9 @@ def runs(
 
 @app.command("timeline")
 def timeline(
-    rows: Annotated[Path, typer.Argument(help="A table written by `mien predict VIDEO --csv`.")],
+    rows: Annotated[
+        Path, typer.Argument(help="A table of `mien predict VIDEO --csv` or --parquet.")
+    ],
     output: Annotated[Path, typer.Option(help="The picture to write: .png or .svg.")],
 ) -> None:
     """Draw the expressions of each face in a video over time (smoothed probabilities)."""

@@ -1,39 +1,28 @@
 """Pictures and videos → faces with their expressions."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 
 from mien.classifier import Classifier, softmax
-from mien.data import read
-from mien.errors import BadInputError, MienError, MissingError
+from mien.errors import BadInputError, MissingError, UsageError
 from mien.inference.crop import cut
-from mien.inference.detection import Detection, Detector, WholePicture
+from mien.inference.detecting import check_every, detect_faces
+from mien.inference.detection import Detection, Detector
 from mien.inference.detectors import create_detector
-from mien.inference.following import follow
+from mien.inference.following import Pair, follow
+from mien.inference.overlap import ahead
+from mien.inference.reading import Picture, Seen, as_rgb, read_pictures
 from mien.inference.results import Face, FrameResult, most_probable
-from mien.inference.sources import FaceFileSource, PictureSource, Source, VideoSource
-from mien.inference.video import Sampling, read_frames
-from mien.pictures import read_picture
+from mien.inference.sources import Source, VideoSource
+from mien.inference.video import Sampling
 
-Picture = np.ndarray | Path | str | bytes
-
-_BATCH_PICTURES = 64
-_BATCH_PIXELS = 32_000_000  # bounds what waiting pictures hold in memory, about 100 MB
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """A picture or frame, its faces found, not yet classified; or why it could not be read."""
-
-    source: str
-    rgb: np.ndarray | None = None
-    detections: Sequence[Detection] = ()
-    error: str | None = None
-    frame: int | None = None
-    time_seconds: float | None = None
+# What may wait between two of reading, detecting with classifying, and whoever takes the results;
+# and as much is classified at once: 8 frames of 1080p, 50 MB.
+_MAX_PICTURES = 32
+_MAX_PIXELS = 8 * 1920 * 1080
 
 
 class Analyzer:
@@ -44,6 +33,7 @@ class Analyzer:
         detector: What finds the faces.
         labels: The expressions, in the model's order.
         tta: Whether several views of each face are averaged: slower, a little more accurate.
+        detect_every: Of videos: frames from one that is looked at to the next.
     """
 
     def __init__(
@@ -51,6 +41,10 @@ class Analyzer:
         model: str | Path | Classifier = "default",
         detector: str | Detector = "retinaface",
         tta: bool = False,
+        *,
+        detect_every: int = 1,
+        detect_size: int | None = None,
+        num_threads: int = 0,
     ) -> None:
         """Loads a model and a detector.
 
@@ -59,14 +53,24 @@ class Analyzer:
             detector: `retinaface`, `haar`, `none` (each picture is one face, framed as the
                 training set frames them), or an object with their `detect`.
             tta: Average the test-time views of each face.
+            detect_every: Of videos: look for faces in every so many frames; in those between,
+                faces that both neighbours show move straight, others are looked for. Faster.
+            detect_size: The detector sees pictures shrunk to this longer side, pixels: faster,
+                and small faces are lost. Its own choice, unless given.
+            num_threads: Of the model and the detector each; 0 lets them choose.
 
         Raises:
             MissingError: No such model.
             BadInputError: The model is damaged.
-            UsageError: No such detector.
+            UsageError: No such detector; `detect_every` or `detect_size` is out of range.
         """
-        self.detector = create_detector(detector) if isinstance(detector, str) else detector
-        self.classifier = model if isinstance(model, Classifier) else Classifier(model)
+        self.detect_every = check_every(detect_every)
+        if isinstance(detector, str):
+            detector = create_detector(detector, detect_size, num_threads)
+        elif detect_size is not None:
+            raise UsageError("detect_size: expected a detector's name with it, not a detector")
+        self.detector = detector
+        self.classifier = model if isinstance(model, Classifier) else Classifier(model, num_threads)
         self.labels = self.classifier.labels
         self.tta = tta
 
@@ -82,8 +86,8 @@ class Analyzer:
             BadInputError: The file is no picture, or damaged.
             ValueError: Pixels of another dtype or shape.
         """
-        rgb = _as_rgb(picture)
-        return list(self._classify([_Seen("", rgb, self.detector.detect(rgb))])[0].faces)
+        rgb = as_rgb(picture)
+        return list(self._classify([Seen("", rgb, tuple(self.detector.detect(rgb)))])[0].faces)
 
     def stream(self, video: str | Path, sampling: Sampling | None = None) -> Iterator[FrameResult]:
         """Yields a result per frame of a video file, in order, with `time_seconds` and `faces`.
@@ -103,86 +107,74 @@ class Analyzer:
         path = Path(video)
         if not path.is_file():
             raise MissingError(f"{path}: no such file")
-        for result in self.results([VideoSource(path, Path(path.name))], sampling):
-            if result.error is not None:
-                raise BadInputError(result.error)
-            yield result
+        with closing(self.results([VideoSource(path, Path(path.name))], sampling)) as results:
+            for result in results:
+                if result.error is not None:
+                    raise BadInputError(result.error)
+                yield result
 
     def results(
         self, pictures: Iterable[Picture | Source], sampling: Sampling | None = None
-    ) -> Iterator[FrameResult]:
+    ) -> Generator[FrameResult, None, None]:
         """Yields a result per picture, in order; the faces of several are classified at once.
 
         A picture that cannot be read yields a result with its error, and the next one follows. A
-        video yields a result per frame, then one with the error that ended it, if any.
+        video yields a result per frame, then one with the error that ended it, if any. Reading
+        runs ahead in a thread, detecting and classifying in another; closing the iterator ends
+        them and closes the file.
 
         Args:
             pictures: What a call takes, or what `find_sources` returns: folders, videos and files
                 of face images go through that. Pixels and bytes are called by their index.
             sampling: Which frames of videos; all, unless given.
         """
-        return (result for result, _ in self.results_with_pictures(pictures, sampling))
+        with closing(self.results_with_pictures(pictures, sampling, keep=False)) as pairs:
+            for result, _ in pairs:
+                yield result
 
     def results_with_pictures(
-        self, pictures: Iterable[Picture | Source], sampling: Sampling | None = None
-    ) -> Iterator[tuple[FrameResult, np.ndarray | None]]:
-        """Yields like `results`, each with its picture, RGB uint8 `[H, W, 3]`, or None."""
-        return follow(self._in_batches(pictures, sampling))
+        self,
+        pictures: Iterable[Picture | Source],
+        sampling: Sampling | None = None,
+        keep: bool = True,
+    ) -> Generator[Pair, None, None]:
+        """Yields like `results`, each with its picture, RGB uint8 `[H, W, 3]`, or None.
+
+        Without `keep` it is None for all: a video's frames then need not be held until later ones
+        are known.
+        """
+        read = ahead(read_pictures(pictures, sampling), lambda seen: _weight(seen.rgb))
+        pairs = ahead(self._in_batches(read, keep), lambda pair: _weight(pair[1]))
+        with closing(pairs):
+            yield from follow(pairs)
 
     def _in_batches(
-        self, pictures: Iterable[Picture | Source], sampling: Sampling | None
-    ) -> Iterator[tuple[FrameResult, np.ndarray | None]]:
-        batch: list[_Seen] = []
-        num_pixels = 0
-        for index, picture in enumerate(pictures):
-            for seen in self._read(index, picture, sampling):
+        self, read: Generator[Seen, None, None], keep: bool
+    ) -> Generator[Pair, None, None]:
+        """Yields the result of every picture, with its pixels if they are to be kept."""
+        batch: list[Seen] = []
+        weight = 0.0
+        with closing(read), closing(detect_faces(read, self.detector, self.detect_every)) as found:
+            for seen in found:
                 batch.append(seen)
-                num_pixels += 0 if seen.rgb is None else seen.rgb.size // 3
-                if len(batch) >= _BATCH_PICTURES or num_pixels >= _BATCH_PIXELS:
-                    yield from zip(self._classify(batch), [s.rgb for s in batch], strict=True)
-                    batch, num_pixels = [], 0
-        yield from zip(self._classify(batch), [seen.rgb for seen in batch], strict=True)
+                weight += _weight(seen.rgb)
+                if weight >= 1:
+                    yield from self._pairs(batch, keep)
+                    batch, weight = [], 0.0
+            yield from self._pairs(batch, keep)
 
-    def _read(
-        self, index: int, picture: Picture | Source, sampling: Sampling | None
-    ) -> Iterator[_Seen]:
-        """Yields the picture, the video's frames, or a file's face images; errors are noted."""
-        if isinstance(picture, FaceFileSource):
-            yield from _read_face_file(picture.path)
-            return
-        if isinstance(picture, VideoSource):
-            yield from self._read_video(picture.path, sampling)
-            return
-        if isinstance(picture, PictureSource):
-            name, picture = picture.name, picture.content
-        else:
-            name = str(picture) if isinstance(picture, str | Path) else str(index)
-        try:
-            rgb = _as_rgb(picture, name)
-        except MienError as error:
-            yield _Seen(name, error=str(error))
-            return
-        yield _Seen(name, rgb, self.detector.detect(rgb))
+    def _pairs(self, batch: Sequence[Seen], keep: bool) -> Iterator[Pair]:
+        pictures = [seen.rgb if keep else None for seen in batch]
+        return zip(self._classify(batch), pictures, strict=True)
 
-    def _read_video(self, path: Path, sampling: Sampling | None) -> Iterator[_Seen]:
-        name = str(path)
-        try:
-            for frame in read_frames(path, sampling):
-                found = self.detector.detect(frame.rgb)
-                yield _Seen(
-                    name, frame.rgb, found, frame=frame.index, time_seconds=frame.time_seconds
-                )
-        except MienError as error:
-            yield _Seen(name, error=str(error))
-
-    def _classify(self, batch: Sequence[_Seen]) -> list[FrameResult]:
+    def _classify(self, batch: Sequence[Seen]) -> list[FrameResult]:
         """Returns the results of pictures whose faces are all classified in one go."""
         config = self.classifier.config
         faces = [
             cut(seen.rgb, detection, config.crop, config.face_size, config.channels)
             for seen in batch
             if seen.rgb is not None
-            for detection in seen.detections
+            for detection in seen.detections or ()
         ]
         side = config.face_size
         stack = np.stack(faces) if faces else np.zeros((0, side, side), np.uint8)
@@ -190,12 +182,12 @@ class Analyzer:
         rows = iter(softmax(logits).tolist())
         return [self._result(seen, rows) for seen in batch]
 
-    def _result(self, seen: _Seen, rows: Iterator[list[float]]) -> FrameResult:
+    def _result(self, seen: Seen, rows: Iterator[list[float]]) -> FrameResult:
         if seen.rgb is None:
             return FrameResult(seen.source, error=seen.error)
         height, width = seen.rgb.shape[:2]
         faces = tuple(
-            self._face(detection, next(rows), width, height) for detection in seen.detections
+            self._face(detection, next(rows), width, height) for detection in seen.detections or ()
         )
         return FrameResult(
             seen.source,
@@ -223,25 +215,7 @@ class Analyzer:
         )
 
 
-def _as_rgb(picture: Picture, name: str | None = None) -> np.ndarray:
-    if not isinstance(picture, np.ndarray):
-        return read_picture(picture, name)
-    good = picture.ndim == 2 or (picture.ndim == 3 and picture.shape[2] == 3)
-    if picture.dtype != np.uint8 or not good or picture.size == 0:
-        raise ValueError(
-            "expected pixels uint8 [H, W, 3] in RGB order, or [H, W] grey, "
-            f"got {picture.dtype} {list(picture.shape)}"
-        )
-    return picture if picture.ndim == 3 else np.repeat(picture[..., None], 3, axis=2)
-
-
-def _read_face_file(path: Path) -> Iterator[_Seen]:
-    """Yields each face image of a labelled or unlabelled set, called `path:row`."""
-    try:
-        face_set = read(path)
-    except MienError as error:
-        yield _Seen(str(path), error=str(error))
-        return
-    for image, row in zip(face_set.images, face_set.rows, strict=True):
-        rgb = _as_rgb(image)
-        yield _Seen(f"{path}:{row}", rgb, WholePicture().detect(rgb))
+def _weight(rgb: np.ndarray | None) -> float:
+    """Returns which part of what may wait a picture is."""
+    num_pixels = 0 if rgb is None else rgb.size // 3
+    return max(num_pixels / _MAX_PIXELS, 1 / _MAX_PICTURES)

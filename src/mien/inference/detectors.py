@@ -5,13 +5,17 @@ from collections.abc import Callable
 from mien.errors import UsageError
 from mien.inference.detection import Detector, WholePicture
 from mien.inference.haar import Haar
-from mien.inference.retinaface import RetinaFace
+from mien.inference.retinaface import SHORTEST_LONGEST_SIDE, RetinaFace
 from mien.labels import nearest
 
-DETECTORS: dict[str, Callable[[], Detector]] = {}
+Make = Callable[[int | None, int], Detector]
+"""What makes a detector, given the longer side it shrinks pictures to (None: its own choice) and
+its number of threads (0: likewise)."""
+
+DETECTORS: dict[str, Make] = {}
 
 
-def register(name: str, make: Callable[[], Detector]) -> None:
+def register(name: str, make: Make) -> None:
     """Adds a detector under a name that is not taken.
 
     Raises:
@@ -22,17 +26,35 @@ def register(name: str, make: Callable[[], Detector]) -> None:
     DETECTORS[name] = make
 
 
+def _take_whole(longest_side: int | None, num_threads: int) -> Detector:
+    if longest_side is not None:
+        raise UsageError(
+            "the detector 'none' does not look: its size changes nothing, leave it out"
+        )
+    return WholePicture()
+
+
 register("retinaface", RetinaFace)
 register("haar", Haar)
-register("none", WholePicture)
+register("none", _take_whole)
 
 
-def create_detector(name: str) -> Detector:
+def create_detector(name: str, longest_side: int | None = None, num_threads: int = 0) -> Detector:
     """Returns a new detector.
 
+    Args:
+        name: One of `DETECTORS`.
+        longest_side: Larger pictures are shrunk to this for it, pixels; its own, unless given.
+        num_threads: That it may use; 0 lets it choose.
+
     Raises:
-        UsageError: There is none of this name.
+        UsageError: There is none of this name, or the side is too short to find a face.
     """
     if name not in DETECTORS:
         raise UsageError(f"no detector {name!r}{nearest(name, list(DETECTORS))}")
-    return DETECTORS[name]()
+    if longest_side is not None and longest_side < SHORTEST_LONGEST_SIDE:
+        raise UsageError(
+            f"a longer side of {longest_side} pixels for the detector: expected "
+            f"{SHORTEST_LONGEST_SIDE} or more"
+        )
+    return DETECTORS[name](longest_side, num_threads)

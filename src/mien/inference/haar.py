@@ -19,17 +19,24 @@ _WIDTH, _HEIGHT, _RIGHT, _DOWN = 0.81, 1.05, 0.0, 0.02
 class Haar:
     """Finds upright frontal faces with OpenCV's cascade; it has no scores and no landmarks."""
 
-    def __init__(self) -> None:
+    def __init__(self, longest_side: int | None = None, num_threads: int = 0) -> None:
+        """Loads the cascade.
+
+        Args:
+            longest_side: Larger pictures are shrunk to this, pixels; `LONGEST_SIDE`, unless given.
+            num_threads: Changes nothing: OpenCV's threads are the whole program's.
+        """
         import cv2
         from cv2.data import haarcascades
 
+        self._longest_side = longest_side or LONGEST_SIDE
         self._cascade = cv2.CascadeClassifier(haarcascades + CASCADE)
 
     def detect(self, rgb: np.ndarray) -> list[Detection]:
         """Returns the faces in a picture, RGB uint8 `[H, W, 3]`, largest first, all of score 1."""
         height, width = rgb.shape[:2]
         longest = max(height, width)
-        scale = min(max(longest, SHORTEST_LONGEST_SIDE), LONGEST_SIDE) / longest
+        scale = min(max(longest, SHORTEST_LONGEST_SIDE), self._longest_side) / longest
         grey = resize(to_grey(rgb), max(1, round(height * scale)), max(1, round(width * scale)))
         squares = self._cascade.detectMultiScale(grey, scaleFactor=1.1, minNeighbors=5)
         squares = sorted(np.reshape(squares, (-1, 4)).tolist(), key=lambda square: -square[2])

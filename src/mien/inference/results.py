@@ -1,4 +1,4 @@
-"""The one row schema: what is known of a face, as Python, nested JSON and flat CSV."""
+"""The one row schema: what is known of a face, as Python, nested JSON and flat rows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -121,6 +121,7 @@ class FrameResult:
     def to_rows(self, labels: Sequence[str]) -> list[list[Any]]:
         """Returns the flat rows, one per face, as `csv_columns(labels)` names them.
 
+        Cells are of JSON's types; None where a table's is empty.
         A picture or frame without a face, and one that could not be read, has one row with empty
         cells.
         """
@@ -158,7 +159,7 @@ def _cells(face: Face, labels: Sequence[str]) -> list[Any]:
         values["detection_score"],
         values["expression"],
         values["confidence"],
-        str(values["uncertain"]).lower(),
+        values["uncertain"],
         *(values["probabilities"][label] for label in labels),
         *(smoothed.get(label) for label in labels),
     ]

@@ -23,17 +23,28 @@ MAX_OVERLAP = 0.4
 _STRIDES = (8, 16, 32)
 _ANCHORS = ((16, 32), (64, 128), (256, 512))  # sides of the square priors per stride, pixels
 _VARIANCES = (0.1, 0.2)  # of centres, of sides
-_MEAN = np.array([123, 117, 104], np.float32)  # RGB, subtracted from pixels 0-255
+_MEAN_BGR = (104, 117, 123)  # subtracted from pixels 0-255; the network reads BGR
 
 
 class RetinaFace:
     """Finds faces and their five landmarks; the default."""
 
-    def __init__(self, num_threads: int = 0) -> None:
+    def __init__(self, longest_side: int | None = None, num_threads: int = 0) -> None:
+        """Loads the network.
+
+        Args:
+            longest_side: Larger pictures are shrunk to this, pixels; `LONGEST_SIDE`, unless given.
+            num_threads: Of ONNX Runtime; 0 lets it choose.
+        """
         import onnxruntime
+
+        self._longest_side = longest_side or LONGEST_SIDE
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = num_threads
+        # Threads that wait by spinning keep the decoder's and others' from working: with one
+        # processor taken, a frame took twice as long.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
         network = files("mien").joinpath(WEIGHTS).read_bytes()
         self._session = onnxruntime.InferenceSession(
@@ -44,7 +55,7 @@ class RetinaFace:
         """Returns the faces in a picture, RGB uint8 `[H, W, 3]`, most certain first."""
         height, width = rgb.shape[:2]
         longest = max(height, width)
-        scale = min(max(longest, SHORTEST_LONGEST_SIDE), LONGEST_SIDE) / longest
+        scale = min(max(longest, SHORTEST_LONGEST_SIDE), self._longest_side) / longest
         image = resize(rgb, max(1, round(height * scale)), max(1, round(width * scale)))
         ratios = np.array([width / image.shape[1], height / image.shape[0]])  # x, y
         boxes, scores, landmarks = self._find(image)
@@ -57,9 +68,10 @@ class RetinaFace:
 
     def _find(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Returns boxes `[N, 4]` xyxy, scores `[N]`, landmarks `[N, 5, 2]` in image pixels."""
+        import cv2
+
         height, width = image.shape[:2]
-        pixels = (image.astype(np.float32) - _MEAN)[..., ::-1]  # the network reads BGR
-        batch = np.ascontiguousarray(pixels.transpose(2, 0, 1)[None])  # [1, 3, H, W]
+        batch = cv2.dnn.blobFromImage(image, mean=_MEAN_BGR, swapRB=True)  # [1, 3, H, W]
         outputs = self._session.run(None, {"input": batch})
         offsets, classes, points = (np.asarray(output)[0] for output in outputs)
         sure = np.flatnonzero(classes[:, 1] >= MIN_SCORE)

@@ -1,8 +1,9 @@
-"""Where results go: text, JSON lines, CSV rows, annotated pictures and videos, a grid of faces."""
+"""Where results go: text, JSON lines, tables, annotated pictures and videos, a grid of faces."""
 
 import csv
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TextIO
@@ -11,6 +12,7 @@ import numpy as np
 
 from mien.errors import BadInputError, UsageError
 from mien.inference.drawing import draw_faces
+from mien.inference.parquet import ParquetRows
 from mien.inference.results import Face, FrameResult, csv_columns, most_probable
 from mien.inference.sources import FaceFileSource, Source, VideoSource, source_files
 from mien.inference.video_writer import VideoWriter, video_suffix
@@ -87,8 +89,11 @@ class CsvRows:
         self._writer.writerow(csv_columns(labels))
 
     def write(self, result: FrameResult, rgb: np.ndarray | None) -> None:
-        """Writes the picture's rows."""
-        self._writer.writerows(result.to_rows(self._labels))
+        """Writes the picture's rows; yes and no as `true` and `false`."""
+        for row in result.to_rows(self._labels):
+            self._writer.writerow(
+                [str(cell).lower() if isinstance(cell, bool) else cell for cell in row]
+            )
         self._stream.flush()
 
 
@@ -234,12 +239,40 @@ def create_csv(path: Path, sources: Sequence[Source]) -> TextIO:
         UsageError: It is one of the sources.
         BadInputError: It cannot be written.
     """
-    if path.resolve() in source_files(sources):
-        raise UsageError(f"{path} would be written over; choose another file")
+    _spare(path, sources)
     try:
         return path.open("w", encoding="utf-8", newline="")
     except OSError as error:
-        raise BadInputError(f"{path}: cannot be written: {error.strerror}") from error
+        raise _unwritable(path, error) from error
+
+
+@contextmanager
+def create_parquet(
+    path: Path, labels: Sequence[str], sources: Sequence[Source]
+) -> Iterator[ParquetRows]:
+    """Yields a sink of rows; `path` appears when all went well.
+
+    Until then, and after an interruption, the rows are in a file whose name ends in `.part`.
+
+    Raises:
+        UsageError: It is one of the sources.
+        BadInputError: It cannot be written.
+        MissingError: pyarrow is not installed.
+    """
+    _spare(path, sources)
+    unfinished = path.with_name(f"{path.name}.part")
+    try:
+        rows = ParquetRows(unfinished, labels)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    with rows:
+        yield rows
+    unfinished.replace(path)
+
+
+def _spare(path: Path, sources: Sequence[Source]) -> None:
+    if path.resolve() in source_files(sources):
+        raise UsageError(f"{path} would be written over; choose another file")
 
 
 @dataclass
@@ -272,6 +305,15 @@ def write_results(
     return tally
 
 
+def take_name(name: Path, taken: set[str]) -> Path:
+    """Returns the name, with a number where it is taken already, and takes it."""
+    free, number = name, 2
+    while free.as_posix().casefold() in taken:
+        free, number = name.with_stem(f"{name.stem}-{number}"), number + 1
+    taken.add(free.as_posix().casefold())
+    return free
+
+
 def _plan_targets(folder: Path, sources: Sequence[Source]) -> dict[str, Path]:
     targets: dict[str, Path] = {}
     taken: set[str] = set()
@@ -288,11 +330,7 @@ def _plan_targets(folder: Path, sources: Sequence[Source]) -> dict[str, Path]:
             name = name.with_suffix(video_suffix(source.path))
         elif name.suffix.lower() not in _WRITABLE:
             name = name.with_suffix(".png")
-        target, number = folder / name, 2
-        while str(target).casefold() in taken:
-            target, number = folder / name.with_stem(f"{name.stem}-{number}"), number + 1
-        taken.add(str(target).casefold())
-        targets[source.name] = target
+        targets[source.name] = folder / take_name(name, taken)
     read = source_files(sources)
     for target in targets.values():
         if target.resolve() in read:

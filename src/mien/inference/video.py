@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mien.errors import BadInputError, MissingError, UsageError
+from mien.errors import BadInputError, MienError, MissingError, UsageError
+from mien.inference.upright import Upright
 
 if TYPE_CHECKING:  # PyAV is slow to import: functions import it when they need it
     import av
@@ -41,7 +42,7 @@ class VideoFrame:
     Attributes:
         index: Which frame of the file, in the order they are shown, from 0.
         time_seconds: When it is shown; 0 is where players begin the file.
-        rgb: uint8 `[H, W, 3]`, upright as the file's rotation says.
+        rgb: uint8 `[H, W, 3]`, upright as the file's rotation says, with square pixels.
     """
 
     index: int
@@ -134,6 +135,7 @@ def read_frames(path: Path, sampling: Sampling | None = None) -> Iterator[VideoF
     due, in_range, time = start, 0, None
     container = open_video(path)
     try:
+        upright = Upright(getattr(container.streams.best("video"), "sample_aspect_ratio", None))
         for index, (time, frame) in enumerate(_timed_frames(path, container, end)):
             if end is not None and time >= end:
                 break
@@ -143,7 +145,7 @@ def read_frames(path: Path, sampling: Sampling | None = None) -> Iterator[VideoF
                 due = start + every * ((time - start) // every + 1)
             in_range += 1
             if (in_range - 1) % sampling.every_frames == 0:
-                yield VideoFrame(index, float(time), _upright_rgb(frame))
+                yield VideoFrame(index, float(time), upright.rgb(frame))
     finally:
         container.close()
         # PyAV's container and streams refer to each other, so that the decoder's threads and memory
@@ -179,6 +181,16 @@ def open_video(path: Path) -> "InputContainer":
         raise BadInputError(f"{path}: cannot be read: permission denied") from error
     except (FFmpegError, OSError, ValueError) as error:
         raise BadInputError(f"{path}: {_kind(path)}") from error
+
+
+def duration_of(path: Path) -> float | None:
+    """Returns how long a video says it is, in seconds; None if it does not, or is no video."""
+    try:
+        with open_video(path) as container:
+            duration = container.duration
+    except MienError:
+        return None
+    return None if duration is None else max(0.0, float(duration * _MICROSECOND))
 
 
 def _kind(path: Path) -> str:
@@ -348,22 +360,6 @@ def _declared_duration(container: "InputContainer", stream: "VideoStream") -> Fr
         # FFmpeg shortens it to what is there; the number of frames stays as it was written.
         duration = max(duration, stream.frames * stream.time_base)
     return duration
-
-
-def _upright_rgb(frame: "av.VideoFrame") -> np.ndarray:
-    from av.sidedata.sidedata import Type
-
-    rgb = frame.to_ndarray(format="rgb24")
-    matrix = frame.side_data.get(Type.DISPLAYMATRIX)  # type: ignore[call-overload]
-    if matrix is not None:
-        # Stored x, y are shown at a x + c y, b x + d y (the file's matrix is a b u, c d v, x y w).
-        # frame.rotation would take a mirrored picture (a front camera's) for a turned one.
-        a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5].tolist()
-        mirror_x, mirror_y = a < 0, d < 0
-        if abs(b) + abs(c) > abs(a) + abs(d):
-            rgb, mirror_x, mirror_y = rgb.transpose(1, 0, 2), c < 0, b < 0
-        rgb = rgb[:: -1 if mirror_y else 1, :: -1 if mirror_x else 1]
-    return np.ascontiguousarray(rgb)
 
 
 def _exact(seconds: float) -> Fraction:

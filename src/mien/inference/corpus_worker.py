@@ -1,0 +1,167 @@
+"""A process that reads videos, one after another, and writes the table of each."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from multiprocessing import parent_process
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Literal
+
+from mien.errors import MienError
+from mien.inference.analyzer import Analyzer
+from mien.inference.parquet import ParquetRows
+from mien.inference.sinks import CsvRows, Sink
+from mien.inference.sources import VideoSource
+from mien.inference.video import Sampling
+from mien.inference.video_summary import Summing, VideoSummary
+
+Table = Literal["csv", "parquet"]
+
+_REPORT_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class VideoSettings:
+    """How the videos of a corpus are read: what decides the numbers in their tables.
+
+    Attributes:
+        model, detector, tta, detect_every, detect_size: As `Analyzer` takes them.
+        sampling: Which frames.
+        table: The format of the tables.
+    """
+
+    model: str = "default"
+    detector: str = "retinaface"
+    tta: bool = False
+    detect_every: int = 1
+    detect_size: int | None = None
+    sampling: Sampling = field(default_factory=Sampling)
+    table: Table = "csv"
+
+
+@dataclass(frozen=True)
+class Task:
+    """A video to be read, and where its rows go."""
+
+    video: VideoSource
+    table: Path
+
+
+@dataclass(frozen=True)
+class Reached:
+    """How far in a video a worker is."""
+
+    source: str
+    time_seconds: float
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a video came to.
+
+    Attributes:
+        summary: What its table holds.
+        is_final: The same would come of reading it once more.
+    """
+
+    summary: VideoSummary
+    is_final: bool = True
+
+
+@dataclass(frozen=True)
+class Unable:
+    """Why a worker cannot work at all."""
+
+    error: MienError
+
+
+Message = Reached | Finished | Unable
+
+
+def work(connection: Connection, settings: VideoSettings, num_threads: int) -> None:
+    """Reads the videos of the tasks that come, until no more can come.
+
+    Args:
+        connection: Takes a `Task`, and gives `Reached` until it gives the task's `Finished`; or
+            `Unable`, once.
+        settings: How they are read.
+        num_threads: Of every library, so that the workers do not crowd each other out.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; who started this ends it
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    import cv2
+
+    cv2.setNumThreads(num_threads)
+    try:
+        analyzer = Analyzer(
+            settings.model,
+            settings.detector,
+            settings.tta,
+            detect_every=settings.detect_every,
+            detect_size=settings.detect_size,
+            num_threads=num_threads,
+        )
+    except MienError as error:
+        connection.send(Unable(error))
+        return
+    while True:
+        try:
+            task: Task = connection.recv()
+        except EOFError:
+            return
+        connection.send(_read_video(analyzer, task, settings, connection))
+
+
+def write_error(path: Path, table: Table, labels: Sequence[str], source: str, error: str) -> None:
+    """Writes a table that holds nothing but why the video could not be read."""
+    from mien.inference.results import FrameResult
+
+    with _open_table(path, table, labels) as rows:
+        rows.write(FrameResult(source, error=error), None)
+
+
+def _read_video(
+    analyzer: Analyzer, task: Task, settings: VideoSettings, connection: Connection
+) -> Finished:
+    name, summing, reported = task.video.name, Summing(analyzer.labels), 0.0
+    try:
+        with (
+            _open_table(task.table, settings.table, analyzer.labels) as rows,
+            closing(analyzer.results([task.video], settings.sampling)) as results,
+        ):
+            for result in results:
+                rows.write(result, None)
+                summing.write(result, None)
+                now = time.monotonic()
+                if result.time_seconds is not None and now - reported > _REPORT_SECONDS:
+                    connection.send(Reached(name, result.time_seconds))
+                    reported = now
+    except Exception as error:  # whatever a file brings about, the others are read
+        text = f"{name}: {type(error).__name__}: {error}"
+        write_error(task.table, settings.table, analyzer.labels, name, text)
+        return Finished(VideoSummary(error=text), is_final=False)
+    return Finished(summing.summary())
+
+
+@contextmanager
+def _open_table(path: Path, table: Table, labels: Sequence[str]) -> Iterator[Sink]:
+    path.unlink(missing_ok=True)  # an earlier worker's, which might still write to it
+    if table == "parquet":
+        with ParquetRows(path, labels) as rows:
+            yield rows
+        return
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        yield CsvRows(stream, labels)
+
+
+def _end_with_parent() -> None:
+    """Ends this process, whatever it is doing, when the one that started it is gone."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -1,0 +1,143 @@
+"""Pictures and frames → the same with the faces in them; between two frames, also by their motion.
+
+A face moves little from one frame of a video to the next. Where the detector, at two frames a few
+apart, finds the same faces, those of the frames between lie on the straight line; where it does
+not (a face comes or goes, a cut, a quick move), the frame in the middle is looked at too, and each
+half is treated the same way.
+"""
+
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from mien.errors import UsageError
+from mien.inference.detection import Detection, Detector
+from mien.inference.reading import Seen
+from mien.inference.tracking import assign, overlaps
+
+MAX_EVERY = 30
+"""So many frames at most lie from one that is looked at to the next: they wait in memory."""
+MAX_GAP_SECONDS = 0.5
+"""Frames further apart are all looked at: faces do not move straight for that long."""
+MIN_OVERLAP = 0.5
+"""Two faces at both ends of a gap are one if their intersection over union is at least this."""
+
+
+def check_every(every: int) -> int:
+    """Returns how many frames lie from one that is looked at to the next.
+
+    Raises:
+        UsageError: It is not 1 to 30.
+    """
+    if not 1 <= every <= MAX_EVERY:
+        raise UsageError(f"detect every {every} frames: expected 1 to {MAX_EVERY}")
+    return every
+
+
+def detect_faces(
+    pictures: Iterable[Seen], detector: Detector, every: int = 1
+) -> Generator[Seen, None, None]:
+    """Yields the pictures in their order, each with its faces.
+
+    Args:
+        pictures: Those whose faces are known already, or that could not be read, stay as they are.
+        detector: Looks at every still picture, and at every `every`-th frame of a video at least.
+        every: Frames from one that is looked at to the next; 1 looks at all.
+    """
+    before: Seen | None = None  # the last frame that was looked at
+    waiting: list[Seen] = []  # frames that follow it
+    for seen in pictures:
+        last = waiting[-1] if waiting else before
+        if last is not None and not _follows(seen, last):
+            yield from _settle(before, waiting, detector)
+            before, waiting = None, []
+        if seen.rgb is None or seen.detections is not None:
+            yield seen
+        elif seen.frame is None or every == 1:
+            yield _look_at(seen, detector)
+        elif before is None:
+            before = _look_at(seen, detector)
+            yield before
+        else:
+            waiting.append(seen)
+            if len(waiting) == every:
+                *_, before = settled = _settle(before, waiting, detector)
+                yield from settled
+                waiting = []
+    yield from _settle(before, waiting, detector)
+
+
+def _follows(seen: Seen, other: Seen) -> bool:
+    if seen.frame is None or other.frame is None:
+        return False
+    return seen.source == other.source and seen.frame > other.frame
+
+
+def _look_at(seen: Seen, detector: Detector) -> Seen:
+    assert seen.rgb is not None
+    return replace(seen, detections=tuple(detector.detect(seen.rgb)))
+
+
+def _settle(before: Seen | None, frames: Sequence[Seen], detector: Detector) -> list[Seen]:
+    """Returns frames with their faces, given the one before them; the last is looked at."""
+    if not frames:
+        return []
+    assert before is not None
+    after = _look_at(frames[-1], detector)
+    return [*_between(before, frames[:-1], after, detector), after]
+
+
+def _between(
+    before: Seen, frames: Sequence[Seen], after: Seen, detector: Detector
+) -> Iterator[Seen]:
+    """Yields frames with their faces, given those before and after them."""
+    if not frames:
+        return
+    pairs = _same_faces(before, after)
+    if pairs is None:
+        half = len(frames) // 2
+        middle = _look_at(frames[half], detector)
+        yield from _between(before, frames[:half], middle, detector)
+        yield middle
+        yield from _between(middle, frames[half + 1 :], after, detector)
+        return
+    begin, end = _time(before), _time(after)
+    for frame in frames:
+        part = (_time(frame) - begin) / (end - begin) if end > begin else 0.0
+        faces = [_mix(old, new, part) for old, new in pairs]
+        yield replace(frame, detections=tuple(sorted(faces, key=lambda face: -face.score)))
+
+
+def _same_faces(before: Seen, after: Seen) -> list[tuple[Detection, Detection]] | None:
+    """Returns each face of both frames, as it is in one and the other; None if they differ."""
+    old, new = before.detections, after.detections
+    assert old is not None and new is not None
+    if len(old) != len(new) or _time(after) - _time(before) > MAX_GAP_SECONDS:
+        return None
+    if not old:
+        return []
+    boxes = np.array([face.box for face in new], float)
+    shared = np.stack([overlaps(np.array(face.box, float), boxes) for face in old])
+    pairs = assign(1 - shared)
+    if min(shared[pair] for pair in pairs) < MIN_OVERLAP:
+        return None
+    return [(old[row], new[column]) for row, column in pairs]
+
+
+def _mix(old: Detection, new: Detection, part: float) -> Detection:
+    """Returns the face on its way from one place to another."""
+    landmarks = None
+    if old.landmarks is not None and new.landmarks is not None:
+        points = np.array(old.landmarks) * (1 - part) + np.array(new.landmarks) * part
+        landmarks = tuple((x, y) for x, y in points.tolist())
+    left, top, right, bottom = (
+        a * (1 - part) + b * part for a, b in zip(old.box, new.box, strict=True)
+    )
+    score = old.score * (1 - part) + new.score * part
+    return Detection((left, top, right, bottom), score, landmarks, old.is_framed)
+
+
+def _time(seen: Seen) -> float:
+    assert seen.time_seconds is not None
+    return seen.time_seconds

@@ -1,0 +1,135 @@
+"""Processes that work through tasks, each in its own process, so that none can harm another."""
+
+import multiprocessing
+import os
+import signal
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from typing import cast
+
+from mien.inference.corpus_worker import Finished, Reached, Task, Unable, VideoSettings, work
+
+_STOP_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Died:
+    """A worker ended before its task did.
+
+    Attributes:
+        how: In words, as what goes on after "the process".
+    """
+
+    how: str
+
+
+@dataclass
+class _Worker:
+    process: SpawnProcess
+    task: Task
+
+
+def run_tasks(
+    tasks: Sequence[Task], settings: VideoSettings, num_workers: int
+) -> Generator[Reached | tuple[Task, Finished | Died], None, None]:
+    """Yields how far tasks are, and each that is done with what became of it, as it happens.
+
+    Closing the generator ends the processes at once.
+
+    Args:
+        tasks: What is to be done.
+        settings: How.
+        num_workers: How many processes at most.
+
+    Raises:
+        MienError: The workers cannot work at all; the model or the detector is at fault.
+    """
+    num_threads = max(1, (os.cpu_count() or 1) // num_workers)
+    waiting = deque(tasks)
+    workers: dict[Connection, _Worker] = {}
+
+    try:
+        while waiting or workers:
+            while waiting and len(workers) < num_workers:
+                connection, process = _start(settings, num_threads)
+                workers[connection] = _Worker(process, waiting.popleft())
+                _give(connection, workers[connection].task)
+            for connection in cast(list[Connection], wait(list(workers))):
+                worker = workers[connection]
+                try:
+                    message = connection.recv()
+                except (EOFError, OSError):
+                    del workers[connection]
+                    connection.close()
+                    yield worker.task, Died(_how_it_ended(worker.process))
+                    continue
+                if isinstance(message, Unable):
+                    raise message.error
+                if isinstance(message, Reached):
+                    yield message
+                    continue
+                yield worker.task, message
+                if waiting:
+                    worker.task = waiting.popleft()
+                    _give(connection, worker.task)
+                else:
+                    del workers[connection]
+                    connection.close()  # which ends it
+                    worker.process.join()
+    finally:
+        _stop(workers)
+
+
+def _start(settings: VideoSettings, num_threads: int) -> tuple[Connection, SpawnProcess]:
+    context = multiprocessing.get_context("spawn")  # threads that run here do not survive a fork
+    ours, theirs = context.Pipe()
+    process = context.Process(target=work, args=(theirs, settings, num_threads), daemon=True)
+    with _interrupts_held():
+        process.start()
+    theirs.close()  # the process has its own: now its end is seen when it dies
+    return ours, process
+
+
+def _give(connection: Connection, task: Task) -> None:
+    with suppress(OSError):  # it died: the next look at it will show
+        connection.send(task)
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Holds Ctrl-C back: a process that starts meanwhile never sees it, this one a little later."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _how_it_ended(process: SpawnProcess) -> str:
+    process.join()
+    code = process.exitcode or 0
+    if code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    return f"was ended by {name}"
+
+
+def _stop(workers: dict[Connection, _Worker]) -> None:
+    for worker in workers.values():
+        worker.process.terminate()
+    for connection, worker in workers.items():
+        worker.process.join(_STOP_SECONDS)
+        if worker.process.is_alive():
+            worker.process.kill()
+            worker.process.join()
+        connection.close()
