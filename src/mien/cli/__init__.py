@@ -7,7 +7,20 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from mien.cli import data, evaluate, explain, export, models, plot, predict, recipes, train, tune
+from mien.cli import (
+    data,
+    evaluate,
+    explain,
+    export,
+    live,
+    models,
+    plot,
+    predict,
+    recipes,
+    serve,
+    train,
+    tune,
+)
 from mien.cli.output import warn
 from mien.errors import BadInputError, MienError
 
@@ -64,6 +77,8 @@ def _main(
 
 
 app.command("predict")(predict.predict)
+app.command("live")(live.live)
+app.command("serve")(serve.serve)
 app.command("evaluate")(evaluate.evaluate)
 app.command("train")(train.train)
 app.command("tune")(tune.tune)

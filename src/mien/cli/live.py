@@ -1,0 +1,85 @@
+"""`mien live`: a camera on this machine or the network, shown on the page."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mien.cli.output import need, note, warn
+
+
+def live(
+    camera: Annotated[
+        str,
+        typer.Option(help="A device's number, a video file, or rtsp://… or http://… of a camera."),
+    ] = "0",
+    detector: Annotated[
+        str, typer.Option(help="retinaface, haar, or none: each frame is a face.")
+    ] = "retinaface",
+    model: Annotated[str, typer.Option(help="default, a model folder, or a run.")] = "default",
+    csv: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write a CSV row per face to this file; one for a frame without.",
+            show_default=False,
+        ),
+    ] = None,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Its port; 0: a free one.")] = 8000,
+    browser: Annotated[
+        bool,
+        typer.Option("--browser/--no-browser", help="Open the page in the browser."),
+    ] = True,
+    api_key_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="A file whose first line is the key that clients must show, of 16 or more "
+            "characters.",
+            show_default=False,
+        ),
+    ] = None,
+    insecure: Annotated[
+        bool,
+        typer.Option("--insecure", help="Let others than this machine in, without a key."),
+    ] = False,
+) -> None:
+    """Read the expressions in front of a camera, shown on a page, until Ctrl-C.
+
+    A camera that drops is tried again; a file is played once, at its own pace. Frames are not
+    stored. Passwords in an address are never shown, but other users of this machine can see
+    them among its processes.
+    """
+    need("fastapi", "serve")
+    need("uvicorn", "serve")
+    from mien.inference import Analyzer
+    from mien.inference.camera import find_camera
+    from mien.inference.sinks import CsvRows, create_csv
+    from mien.inference.sources import VideoSource
+    from mien.serving.access import check_access, read_api_key
+    from mien.serving.app import create_app
+    from mien.serving.live import LiveCamera
+    from mien.serving.server import run
+    from mien.serving.settings import Settings
+
+    place = find_camera(camera)
+    key = None if api_key_file is None else read_api_key(api_key_file, warn)
+    local = check_access(host, key, insecure)
+    analyzer = Analyzer(model, detector)
+    shown = LiveCamera(place, Analyzer(analyzer.classifier, detector), note)
+    with ExitStack() as stack:
+        if csv is not None:
+            files = [VideoSource(Path(camera), Path(camera))] if place.ends else []
+            stream = stack.enter_context(create_csv(csv, files))
+            shown.sinks.append(CsvRows(stream, analyzer.labels))
+        app = create_app(Settings(model, detector, key, local), analyzer, shown)
+        run(app, host, port, lambda url: _tell(place.name, url, browser))
+
+
+def _tell(camera: str, url: str, browser: bool) -> None:
+    import threading
+    import webbrowser
+
+    note(f"showing {camera} on {url} (Ctrl-C ends it)")
+    if browser:  # in a thread: some browsers run in the terminal until they are left
+        threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()

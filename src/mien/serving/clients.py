@@ -1,0 +1,42 @@
+"""How many clients are served at a time."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from starlette.exceptions import HTTPException
+
+RETRY_AFTER = {"Retry-After": "1"}
+"""The header, in seconds: places become free all the time."""
+
+
+class Clients:
+    """Takes a client at a time, up to a limit; used on the event loop alone.
+
+    A request is a client from before its body is read until its answer is made; a stream as long
+    as it is open. As each waits for its own answer, this bounds the queue behind, and what waits
+    in memory.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit, self.count = limit, 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the next client is refused."""
+        return self.count >= self.limit
+
+    @contextmanager
+    def one_more(self) -> Iterator[None]:
+        """Counts a client in and, in the end, out.
+
+        Raises:
+            HTTPException: 429; all places are taken.
+        """
+        if self.is_full:
+            detail = f"{self.limit} clients are being served; try again in a moment"
+            raise HTTPException(429, detail, RETRY_AFTER)
+        self.count += 1
+        try:
+            yield
+        finally:
+            self.count -= 1

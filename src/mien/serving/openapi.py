@@ -1,0 +1,266 @@
+"""The OpenAPI document: what is sent and answered, with examples.
+
+Answers are made by `FrameResult.to_json`; the models here only describe them.
+"""
+
+from http import HTTPStatus
+from typing import Any, Literal
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import models_json_schema
+
+from mien.serving.problems import MEDIA_TYPE
+from mien.serving.security import OPEN_PATHS
+from mien.serving.settings import Settings
+
+_DESCRIPTION = """\
+Reads *perceived expression* in pictures: how a face looks to people who label such pictures. It
+does not tell what a person feels. Nothing of the pictures is stored or logged.
+
+**Limits.** One request: {max_bytes:,} bytes in all, {max_files} pictures of at most {max_pixels:,}
+pixels each. Of a picture with more than {max_faces} faces, the most certain detections are read.
+{max_clients} requests and streams are served at a time; further ones are answered 429 with
+`Retry-After`.
+
+**Moving pictures.** `WS /v1/stream` (subprotocol `mien.v1`): send each frame as one binary message,
+a JPEG, PNG or WebP; each answer is one text message: a result as below, with `frame` (its index
+among the frames sent), `time_seconds` (of its arrival, from the first), `track_id` and `smoothed`
+in each face, and `dropped`, the number of frames passed over since the answer before. The latest
+frame wins: while one is looked at, a newer one replaces the one that waits. Closed with 1001 after
+{idle_seconds:g} s without a frame, 1003 for a text message, 1009 for a frame that is too large;
+refused with 429 where too many clients are served, with 401 without the key, which browsers show as
+a second subprotocol: `mien.key.` and the key in base64url without padding.
+
+**Errors** are problem documents (RFC 9457), all of the type `about:blank`.
+"""
+
+_PROBLEMS = {
+    400: "the form ends before its last boundary",
+    401: "show the key: Authorization: Bearer KEY, or X-API-Key: KEY",
+    403: "pages of other sites may not use this service",
+    408: "the body did not come in time; is the connection too slow?",
+    413: "at most 10,000,000 bytes in one request",
+    415: "send the body as it is, without a Content-Encoding",
+    421: "this service is for this machine only: ask for localhost or 127.0.0.1",
+    422: "README.md: text, not a picture",
+    429: "64 clients are being served; try again in a moment",
+    500: "an unexpected error; the server's log has it",
+    503: "no further client is taken now",
+}
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Problem(_Answer):
+    """What went wrong (RFC 9457)."""
+
+    type: Literal["about:blank"]
+    title: str = Field(description="The name of the status.")
+    status: int
+    detail: str = Field(description="What was given, and what was expected.")
+    instance: str = Field(description="The path that was asked for.")
+
+
+class FaceModel(_Answer):
+    """A face, and the expression it is perceived to show."""
+
+    box: list[float] = Field(
+        min_length=4,
+        max_length=4,
+        description="Left, top, right, bottom in pixels of the upright picture.",
+    )
+    detection_score: float = Field(ge=0, le=1)
+    landmarks: list[list[float]] | None = Field(
+        description="Two eyes, the tip of the nose, two corners of the mouth: x, y; null where the "
+        "detector finds none."
+    )
+    expression: str = Field(description="The most probable one.")
+    confidence: float = Field(ge=0, le=1, description="Its probability, calibrated.")
+    uncertain: bool = Field(description="The confidence is below min_confidence.")
+    probabilities: dict[str, float]
+
+
+class Result(_Answer):
+    """The faces of one picture, the most certain first; or why it could not be read."""
+
+    source: str = Field(description="The file's name as it was sent, or `picture`.")
+    width: int | None
+    height: int | None
+    faces: list[FaceModel]
+    error: str | None
+
+
+class Predictions(_Answer):
+    """A result per picture, in their order."""
+
+    results: list[Result]
+
+
+class ModelFacts(_Answer):
+    """What the model is."""
+
+    name: str
+    labels: list[str]
+    face_size: int
+    channels: int
+    training: dict[str, Any] = Field(description="What it was trained on, and its scores.")
+
+
+class Limits(_Answer):
+    """What is refused beyond."""
+
+    max_bytes: int
+    max_pixels: int
+    max_faces: int
+    max_files: int
+    max_clients: int
+
+
+class Info(_Answer):
+    """The service, its model and its limits."""
+
+    name: Literal["mien"]
+    version: str
+    mode: Literal["serve", "live"]
+    camera: str | None
+    model: ModelFacts
+    detector: str
+    min_confidence: float
+    limits: Limits
+    api_key_required: bool
+
+
+_EXAMPLE = {
+    "results": [
+        {
+            "source": "astronaut.jpg",
+            "width": 512,
+            "height": 512,
+            "faces": [
+                {
+                    "box": [177.97, 56.68, 273.25, 177.15],
+                    "detection_score": 0.9995,
+                    "landmarks": [
+                        [204.83, 100.57],
+                        [247.4, 103.33],
+                        [223.46, 129.16],
+                        [202.37, 137.96],
+                        [244.17, 140.47],
+                    ],
+                    "expression": "happy",
+                    "confidence": 0.91609557,
+                    "uncertain": False,
+                    "probabilities": {
+                        "angry": 0.00981142,
+                        "disgust": 0.00998147,
+                        "fear": 0.00789734,
+                        "happy": 0.91609557,
+                        "sad": 0.007925,
+                        "surprise": 0.02225535,
+                        "neutral": 0.02603385,
+                    },
+                }
+            ],
+            "error": None,
+        }
+    ]
+}
+
+_PICTURE = {"schema": {"type": "string", "format": "binary"}}
+PREDICT_BODY = {
+    "requestBody": {
+        "required": True,
+        "description": "Pictures as files of a form, or the bytes of one picture (JPEG, PNG, WebP, "
+        "GIF, TIFF, BMP, AVIF, ...) with any other content type; what it is, is seen from it.",
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "file": {
+                            "type": "array",
+                            "items": {"type": "string", "format": "binary"},
+                            "minItems": 1,
+                        }
+                    },
+                    "required": ["file"],
+                    "additionalProperties": False,
+                }
+            },
+            "application/octet-stream": _PICTURE,
+            "image/*": _PICTURE,
+        },
+    }
+}
+
+
+def _answers(
+    media_type: str, content: dict[str, Any], description: str, *problems: int
+) -> dict[int | str, dict[str, Any]]:
+    """Returns the descriptions of a route's answers: its own, and the problems it may have."""
+    answers: dict[int | str, dict[str, Any]] = {
+        200: {"description": description, "content": {media_type: content}}
+    }
+    for status in (*problems, 421, 500):
+        title = HTTPStatus(status).phrase
+        example = {"type": "about:blank", "title": title, "status": status}
+        example |= {"detail": _PROBLEMS[status], "instance": "/v1/predict"}
+        schema = {"$ref": "#/components/schemas/Problem"}
+        answers[status] = {
+            "description": title,
+            "content": {MEDIA_TYPE: {"schema": schema, "example": example}},
+        }
+        if status in (429, 503):
+            seconds = {"schema": {"type": "integer"}, "description": "Seconds."}
+            answers[status]["headers"] = {"Retry-After": seconds}
+    return answers
+
+
+def _text(description: str, *problems: int) -> dict[int | str, dict[str, Any]]:
+    return _answers("text/plain", {"schema": {"type": "string"}}, description, *problems)
+
+
+PREDICT_ANSWERS = _answers(
+    "application/json",
+    {"schema": {"$ref": "#/components/schemas/Predictions"}, "example": _EXAMPLE},
+    "A result per picture. One of several that cannot be read has its `error`.",
+    *(400, 401, 403, 408, 413, 415, 422, 429, 503),
+)
+INFO_ANSWERS = _answers(
+    "application/json", {"schema": {"$ref": "#/components/schemas/Info"}}, "What the service is."
+)
+HEALTH_ANSWERS = _text("It does.")
+READY_ANSWERS = _text("It does.", 503)
+METRICS_ANSWERS = _text("In Prometheus's text format.", 401)
+
+
+def make_document(app: FastAPI, settings: Settings) -> dict[str, Any]:
+    """Returns the document of an application whose routes carry the descriptions above."""
+    limits = {name: getattr(settings, name) for name in settings.__dataclass_fields__}
+    document = get_openapi(
+        title=app.title,
+        version=app.version,
+        summary="Perceived facial expressions in pictures.",
+        description=_DESCRIPTION.format(**limits),
+        routes=app.routes,
+    )
+    template = "#/components/schemas/{model}"
+    models = [(Predictions, "serialization"), (Info, "serialization"), (Problem, "serialization")]
+    _, schemas = models_json_schema(models, ref_template=template)  # type: ignore[arg-type]
+    components = document.setdefault("components", {})
+    components["schemas"] = schemas["$defs"]
+    if settings.api_key is not None:
+        components["securitySchemes"] = {
+            "bearer": {"type": "http", "scheme": "bearer"},
+            "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+        }
+        for path, operations in document["paths"].items():
+            for operation in operations.values():
+                operation["security"] = (
+                    [] if path in OPEN_PATHS else [{"bearer": []}, {"header": []}]
+                )
+    return document

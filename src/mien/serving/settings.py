@@ -1,0 +1,39 @@
+"""The service's limits and what it says of itself."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a service takes, and from whom.
+
+    Attributes:
+        model: As it was asked for: `default`, a folder or a run; clients learn its last part.
+        detector: Likewise.
+        api_key: What clients must show; None lets everybody in.
+        local_only: The address is a loopback one, so requests must name this machine as their
+            host: else a web page elsewhere could have its name point here (DNS rebinding).
+        max_bytes: Of one request's body, and of one message of a stream. One picture may fill it;
+            several share it.
+        max_pixels: Width x height of one picture, refused before it is decoded.
+        max_faces: Read in one picture, the most certain detections.
+        max_files: Pictures in one request.
+        max_clients: Requests and streams at a time; further ones are told to come back.
+        body_seconds: How long a body may take, and as much longer as it has brought bytes at
+            `uploads.MIN_BYTES_PER_SECOND`.
+        answer_seconds: How long a request may wait for its answer.
+        idle_seconds: How long a stream may send nothing, or leave an answer unread.
+    """
+
+    model: str = "default"
+    detector: str = "retinaface"
+    api_key: str | None = field(default=None, repr=False)
+    local_only: bool = True
+    max_bytes: int = 10_000_000
+    max_pixels: int = 40_000_000
+    max_faces: int = 64
+    max_files: int = 16
+    max_clients: int = 64
+    body_seconds: float = 10.0
+    answer_seconds: float = 120.0
+    idle_seconds: float = 60.0
