@@ -135,6 +135,13 @@ def test_one_pixel_is_a_picture() -> None:
     assert read_picture(encode(Image.new("RGB", (1, 1), BLUE), "PNG")).tolist() == [[list(BLUE)]]
 
 
+def tiff_with_a_fraction_for_a_place() -> bytes:
+    """The tag that says where the pixels are (StripOffsets, 273) is of the type RATIONAL (5)."""
+    content = encode(Image.new("RGB", (8, 8)), "TIFF")
+    entry = content.index(struct.pack("<H", 273), struct.unpack("<I", content[4:8])[0])
+    return content[: entry + 2] + struct.pack("<H", 5) + content[entry + 4 :]
+
+
 JPEG = encode(Image.fromarray(noise(64, 64)), "JPEG")
 
 
@@ -146,6 +153,7 @@ JPEG = encode(Image.fromarray(noise(64, 64)), "JPEG")
         (bytes(300), "not a picture of a known kind"),
         (JPEG[: len(JPEG) // 2], "damaged or cut short"),
         (JPEG[:30], "damaged or cut short"),
+        (tiff_with_a_fraction_for_a_place(), "damaged or cut short"),
         (png_claiming(20_000, 20_000), "more than 100 megapixels"),
         (png_claiming(10_000, 10_001), "10000 x 10001 pixels, more than 100 megapixels"),
         (tiny_video(), "a video, not a picture"),

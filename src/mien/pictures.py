@@ -93,7 +93,7 @@ def _decode(stream: IO[bytes], name: str, max_pixels: int) -> np.ndarray:
         raise
     except UnidentifiedImageError as error:
         raise BadInputError(f"{name}: {_kind(stream)}") from error
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, RuntimeError) as error:
+    except Exception as error:  # damaged bytes make Pillow fail in whatever way they happen to
         raise BadInputError(f"{name}: the picture is damaged or cut short ({error})") from error
 
 

@@ -11,6 +11,7 @@ class LiveFollowing:
 
     def __init__(self) -> None:
         self._tracker, self._smoother = Tracker(), CausalSmoother()
+        self._time = 0.0
 
     def follow(self, result: FrameResult) -> FrameResult:
         """Returns the next frame's result with track and smoothed probabilities in its faces.
@@ -25,6 +26,7 @@ class LiveFollowing:
         time = result.time_seconds
         if time is None:
             raise ValueError(f"{result.source}: a frame without a time")
+        self._time = time
         tracks = self._tracker.update([face.box for face in result.faces], time)
         faces = tuple(
             replace(
@@ -35,3 +37,7 @@ class LiveFollowing:
             for face, track in zip(result.faces, tracks, strict=True)
         )
         return replace(result, faces=faces)
+
+    def interrupt(self) -> None:
+        """Says that nobody was in sight: after a long drop, a face is a new one."""
+        self._tracker.update([], self._time)

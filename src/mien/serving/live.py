@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -17,9 +17,9 @@ from mien.errors import BadInputError, MienError
 from mien.inference import Analyzer, FrameResult
 from mien.inference.camera import Camera, Lost, watch
 from mien.inference.sinks import Sink
-from mien.inference.tracking import CausalSmoother, Tracker
 from mien.inference.video import VideoFrame
 from mien.pictures import resize
+from mien.serving.following import LiveFollowing
 from mien.serving.security import SUBPROTOCOL
 
 MAX_WIDTH = 1280
@@ -155,7 +155,7 @@ class LiveCamera:
             self._slot.end()
 
     def _work(self) -> None:
-        following = _Following()
+        following = LiveFollowing()
         error: str | None = None
         try:
             for item in self._slot.items():
@@ -183,7 +183,7 @@ class LiveCamera:
             if not self._stop.is_set():
                 self._publish(None, {"state": "ended", "error": error})
 
-    def _result(self, frame: VideoFrame, following: "_Following") -> FrameResult:
+    def _result(self, frame: VideoFrame, following: LiveFollowing) -> FrameResult:
         height, width = frame.rgb.shape[:2]
         return following.follow(
             FrameResult(
@@ -239,32 +239,6 @@ class _Slot:
                     return
                 item = self._waiting.popleft()
             yield item
-
-
-class _Following:
-    """Tells a live camera's faces' tracks, and smooths their probabilities from the past."""
-
-    def __init__(self) -> None:
-        self._tracker, self._smoother = Tracker(), CausalSmoother()
-        self._time = 0.0
-
-    def follow(self, result: FrameResult) -> FrameResult:
-        assert result.time_seconds is not None
-        time = self._time = result.time_seconds
-        tracks = self._tracker.update([face.box for face in result.faces], time)
-        faces = tuple(
-            replace(
-                face,
-                track_id=track,
-                smoothed=self._smoother.update(track, time, face.probabilities),
-            )
-            for face, track in zip(result.faces, tracks, strict=True)
-        )
-        return replace(result, faces=faces)
-
-    def interrupt(self) -> None:
-        """Says that nobody was in sight: after a long drop, a face is a new one."""
-        self._tracker.update([], self._time)
 
 
 async def _departure(websocket: WebSocket) -> None:
