@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.output import need, note, warn
+from mien.cli.listening import ApiKeyFile, Host, Insecure, Port, find_access, need_server
+from mien.cli.output import note
 
 
 def live(
@@ -25,24 +26,14 @@ def live(
             show_default=False,
         ),
     ] = None,
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Its port; 0: a free one.")] = 8000,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
     browser: Annotated[
         bool,
         typer.Option("--browser/--no-browser", help="Open the page in the browser."),
     ] = True,
-    api_key_file: Annotated[
-        Path | None,
-        typer.Option(
-            help="A file whose first line is the key that clients must show, of 16 or more "
-            "characters.",
-            show_default=False,
-        ),
-    ] = None,
-    insecure: Annotated[
-        bool,
-        typer.Option("--insecure", help="Let others than this machine in, without a key."),
-    ] = False,
+    api_key_file: ApiKeyFile = None,
+    insecure: Insecure = False,
 ) -> None:
     """Read the expressions in front of a camera, shown on a page, until Ctrl-C.
 
@@ -50,21 +41,18 @@ def live(
     stored. Passwords in an address are never shown, but other users of this machine can see
     them among its processes.
     """
-    need("fastapi", "serve")
-    need("uvicorn", "serve")
+    need_server()
     from mien.inference import Analyzer
     from mien.inference.camera import find_camera
     from mien.inference.sinks import CsvRows, create_csv
     from mien.inference.sources import VideoSource
-    from mien.serving.access import check_access, read_api_key
     from mien.serving.app import create_app
     from mien.serving.live import LiveCamera
     from mien.serving.server import run
     from mien.serving.settings import Settings
 
     place = find_camera(camera)
-    key = None if api_key_file is None else read_api_key(api_key_file, warn)
-    local = check_access(host, key, insecure)
+    key, local = find_access(host, api_key_file, insecure)
     analyzer = Analyzer(model, detector)
     shown = LiveCamera(place, Analyzer(analyzer.classifier, detector), note)
     with ExitStack() as stack:

@@ -15,6 +15,7 @@ from typing import Literal
 from mien.errors import MienError
 from mien.inference.analyzer import Analyzer
 from mien.inference.parquet import ParquetRows
+from mien.inference.results import FrameResult
 from mien.inference.sinks import CsvRows, Sink
 from mien.inference.sources import VideoSource
 from mien.inference.video import Sampling
@@ -119,8 +120,6 @@ def work(connection: Connection, settings: VideoSettings, num_threads: int) -> N
 
 def write_error(path: Path, table: Table, labels: Sequence[str], source: str, error: str) -> None:
     """Writes a table that holds nothing but why the video could not be read."""
-    from mien.inference.results import FrameResult
-
     with _open_table(path, table, labels) as rows:
         rows.write(FrameResult(source, error=error), None)
 

@@ -14,6 +14,7 @@ import numpy as np
 from mien.errors import UsageError
 from mien.inference.detection import Detection, Detector
 from mien.inference.reading import Seen
+from mien.inference.results import follows
 from mien.inference.tracking import assign, overlaps
 
 MAX_EVERY = 30
@@ -49,7 +50,7 @@ def detect_faces(
     waiting: list[Seen] = []  # frames that follow it
     for seen in pictures:
         last = waiting[-1] if waiting else before
-        if last is not None and not _follows(seen, last):
+        if last is not None and not follows(seen, last):
             yield from _settle(before, waiting, detector)
             before, waiting = None, []
         if seen.rgb is None or seen.detections is not None:
@@ -66,12 +67,6 @@ def detect_faces(
                 yield from settled
                 waiting = []
     yield from _settle(before, waiting, detector)
-
-
-def _follows(seen: Seen, other: Seen) -> bool:
-    if seen.frame is None or other.frame is None:
-        return False
-    return seen.source == other.source and seen.frame > other.frame
 
 
 def _look_at(seen: Seen, detector: Detector) -> Seen:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mien.inference.results import Face, FrameResult
+from mien.inference.results import Face, FrameResult, follows
 from mien.inference.tracking import Tracker, smooth_two_sided
 
 HALF_WIDTH_SECONDS = 0.5
@@ -24,7 +24,7 @@ def follow(results: Iterable[Pair]) -> Iterator[Pair]:
     film: _Film | None = None
     last: FrameResult | None = None
     for result, rgb in results:
-        if film is not None and last is not None and not result.follows(last):
+        if film is not None and last is not None and not follows(result, last):
             yield from film.waiting_until(None)
             film = None
         last = result

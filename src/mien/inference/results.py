@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from mien.inference.detection import Box, Point
 
@@ -100,12 +100,6 @@ class FrameResult:
         if (self.frame is None) != (self.time_seconds is None):
             raise ValueError("a frame of a video has both a number and a time")
 
-    def follows(self, other: "FrameResult") -> bool:
-        """Returns whether this is a later frame of the same video, not the same one read again."""
-        if self.frame is None or other.frame is None:
-            return False
-        return self.source == other.source and self.frame > other.frame
-
     def to_json(self) -> dict[str, Any]:
         """Returns the nested JSON object; `frame` and `time_seconds` stand in those of videos."""
         page: dict[str, Any] = {"source": self.source}
@@ -130,6 +124,20 @@ class FrameResult:
         return [[*place, *_cells(face, labels), None] for face in self.faces] or [
             [*place, *empty, self.error]
         ]
+
+
+class _Frame(Protocol):
+    @property
+    def source(self) -> str: ...
+    @property
+    def frame(self) -> int | None: ...
+
+
+def follows(frame: _Frame, other: _Frame) -> bool:
+    """Returns whether one is a later frame of the same video, not the same one read again."""
+    if frame.frame is None or other.frame is None:
+        return False
+    return frame.source == other.source and frame.frame > other.frame
 
 
 def csv_columns(labels: Sequence[str]) -> list[str]:

@@ -13,7 +13,7 @@ import numpy as np
 from mien.errors import BadInputError, UsageError
 from mien.inference.drawing import draw_faces
 from mien.inference.parquet import ParquetRows
-from mien.inference.results import Face, FrameResult, csv_columns, most_probable
+from mien.inference.results import Face, FrameResult, csv_columns, follows, most_probable
 from mien.inference.sources import FaceFileSource, Source, VideoSource, source_files
 from mien.inference.video_writer import VideoWriter, video_suffix
 
@@ -127,7 +127,7 @@ class Annotated:
         Raises:
             BadInputError: It cannot be written.
         """
-        if self._last is not None and not result.follows(self._last):
+        if self._last is not None and not follows(result, self._last):
             self.close()
         self._last = result
         if rgb is None:

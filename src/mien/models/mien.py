@@ -118,57 +118,45 @@ class MienNet(nn.Module):
         return self.head(self.dropout(features))
 
 
-@register(FAMILY, input_size=44)
-def mien_s(
-    num_classes: int,
-    in_channels: int,
-    input_size: int,
-    stem: int = 32,
-    stages: Sequence[tuple[int, int]] = ((48, 1), (96, 2), (192, 2)),
-    dropout: float = 0.1,
-    activation: Activation = "relu",
-    squeeze_excite: bool = True,
-    branch_start: float = 0.0,
-    standardise: bool = False,
-) -> nn.Module:
-    """Small: stem 32, blocks 48·1 96·2 192·2; 1.5 M parameters, 96 MMAC at 44 px."""
-    del input_size  # it takes any
-    return MienNet(
-        num_classes,
-        in_channels,
-        stem,
-        stages,
-        dropout,
-        activation,
-        squeeze_excite,
-        branch_start,
-        standardise,
-    )
+def _size(name: str, sizes: Sequence[tuple[int, int]], summary: str) -> Callable[..., nn.Module]:
+    """Registers a net of these stages, which may be chosen anew, and returns its builder."""
+
+    def build(
+        num_classes: int,
+        in_channels: int,
+        input_size: int,
+        stem: int = 32,
+        stages: Sequence[tuple[int, int]] = sizes,
+        dropout: float = 0.1,
+        activation: Activation = "relu",
+        squeeze_excite: bool = True,
+        branch_start: float = 0.0,
+        standardise: bool = False,
+    ) -> nn.Module:
+        del input_size  # it takes any
+        return MienNet(
+            num_classes,
+            in_channels,
+            stem,
+            stages,
+            dropout,
+            activation,
+            squeeze_excite,
+            branch_start,
+            standardise,
+        )
+
+    build.__name__, build.__doc__ = name, summary
+    return register(FAMILY, input_size=44)(build)
 
 
-@register(FAMILY, input_size=44)
-def mien_m(
-    num_classes: int,
-    in_channels: int,
-    input_size: int,
-    stem: int = 32,
-    stages: Sequence[tuple[int, int]] = ((64, 2), (128, 2), (256, 2)),
-    dropout: float = 0.1,
-    activation: Activation = "relu",
-    squeeze_excite: bool = True,
-    branch_start: float = 0.0,
-    standardise: bool = False,
-) -> nn.Module:
-    """Middle: stem 32, blocks 64·2 128·2 256·2; 2.8 M parameters, 203 MMAC at 44 px."""
-    del input_size  # it takes any
-    return MienNet(
-        num_classes,
-        in_channels,
-        stem,
-        stages,
-        dropout,
-        activation,
-        squeeze_excite,
-        branch_start,
-        standardise,
-    )
+mien_s = _size(
+    "mien_s",
+    ((48, 1), (96, 2), (192, 2)),
+    "Small: stem 32, blocks 48·1 96·2 192·2; 1.5 M parameters, 96 MMAC at 44 px.",
+)
+mien_m = _size(
+    "mien_m",
+    ((64, 2), (128, 2), (256, 2)),
+    "Middle: stem 32, blocks 64·2 128·2 256·2; 2.8 M parameters, 203 MMAC at 44 px.",
+)

@@ -13,12 +13,13 @@ from starlette.exceptions import HTTPException
 from mien.inference.analyzer import Analyzer
 from mien.serving.batching import Batcher
 from mien.serving.clients import Clients
+from mien.serving.live import LiveCamera
 from mien.serving.metrics import Metrics
 from mien.serving.openapi import make_document
 from mien.serving.problems import on_http_exception
 from mien.serving.routes import PAGE, router
 from mien.serving.security import Security
-from mien.serving.service import LiveCamera, Service
+from mien.serving.service import Service
 from mien.serving.settings import Settings
 
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from mien.evaluation import metrics
 from mien.training.augment import Randomness, mirrored_faces, mix, training_views
-from mien.training.optimizers import learning_rate
+from mien.training.optimizers import learning_rate, set_rate
 from mien.training.state import Measured, Progress, TrainingState, seed_everything
 
 SELECTION_BATCH = 256
@@ -129,8 +129,7 @@ def set_learning_rate(state: TrainingState) -> float:
         recipe.train.epochs,
         state.losses,
     )
-    for group in state.optimizer.param_groups:
-        group["lr"] = rate * group["lr_factor"]
+    set_rate(state.optimizer, rate)
     return rate
 
 

@@ -21,6 +21,7 @@ from mien.errors import UsageError
 from mien.plots.search import draw_lr_range
 from mien.recipes import load_recipe
 from mien.training.augment import Randomness, mirrored_faces, mix, training_views
+from mien.training.optimizers import set_rate
 from mien.training.search_faces import faces_for_trials
 from mien.training.search_result import write_picture, write_whole
 from mien.training.state import TrainingState, seed_everything, start
@@ -176,8 +177,7 @@ def _steps(state: TrainingState, rates: Sequence[float]) -> Iterator[tuple[float
         if recipe.augment.mixup:
             views, targets = mix(views, targets, recipe.augment.mixup, randomness)
         views = classifier.normalise(views).contiguous(memory_format=torch.channels_last)
-        for group in state.optimizer.param_groups:
-            group["lr"] = rate * group["lr_factor"]
+        set_rate(state.optimizer, rate)
         with state.autocast():
             loss = F.cross_entropy(
                 state.net(views),

@@ -89,6 +89,12 @@ def build_optimizer(net: nn.Module, knobs: Optimizer) -> torch.optim.Optimizer:
     return OPTIMIZERS[knobs.name]([group for group in groups if group["params"]], knobs)
 
 
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Sets the learning rate of the step to come, each group's by its factor."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group["lr_factor"]
+
+
 def learning_rate(
     knobs: Schedule,
     peak: float,

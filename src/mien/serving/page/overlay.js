@@ -1,5 +1,6 @@
 // The faces drawn over a picture: boxes, expressions, confidences.
 
+import { fit } from "./canvas.js";
 import { colourOf, percent } from "./expressions.js";
 
 /** A canvas that lies over the picture, or holds it too. */
@@ -23,13 +24,8 @@ export class Overlay {
   draw(changes = {}) {
     Object.assign(this.#scene, changes);
     const { faces, size, mirrored, picture, chosen } = this.#scene;
-    const ratio = window.devicePixelRatio || 1;
-    const width = this.#canvas.clientWidth;
-    const height = this.#canvas.clientHeight;
-    this.#canvas.width = Math.round(width * ratio);
-    this.#canvas.height = Math.round(height * ratio);
     const context = this.#context;
-    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    const { width, height } = fit(this.#canvas, context);
     if (!size || !width) return;
     const scale = Math.min(width / size.width, height / size.height);
     const left = (width - size.width * scale) / 2;

@@ -1,5 +1,6 @@
 // The last minute of one face: a line per expression, named at its end.
 
+import { fit } from "./canvas.js";
 import { colourOf, dashesOf, percent } from "./expressions.js";
 
 const SECONDS = 60;
@@ -50,13 +51,8 @@ export class Timeline {
   }
 
   #draw() {
-    const ratio = window.devicePixelRatio || 1;
-    const width = this.#canvas.clientWidth;
-    const height = this.#canvas.clientHeight;
-    this.#canvas.width = Math.round(width * ratio);
-    this.#canvas.height = Math.round(height * ratio);
     const context = this.#context;
-    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    const { width, height } = fit(this.#canvas, context);
     if (!width) return;
     context.font = "12px system-ui, sans-serif";
     const names = Math.max(0, ...this.#labels.map((label) => context.measureText(label).width));
