@@ -21,6 +21,8 @@ def trained_config() -> ModelConfig:
         "data_hash": "0" * 64,
         "parameters": 1,
         "mmacs": 1.0,
+        "training_flop": 6e12,
+        "machine": "test",
         "minutes": 1.0,
         "selection": report.to_json_dict(),
         "versions": {"mien": "0"},

@@ -5,6 +5,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -77,6 +78,20 @@ def test_the_model_folder_gives_the_figures_of_the_last_epoch(run, data):
     assert config.training["selection"]["accuracy"] == pytest.approx(report.accuracy)
     assert config.training["selection"]["log_loss"] == pytest.approx(report.log_loss, abs=1e-4)
     assert report.log_loss <= last["log_loss"] + 1e-6, "the temperature was fitted"
+
+
+def test_the_card_gives_what_evaluate_gives_with_and_without_views(run, data, tmp_path):
+    card = (run / "model" / "README.md").read_text()
+    for tta, views in ((False, 1), (True, 10)):
+        report = evaluate(run, read(data).take_split("PublicTest"), tta=tta)
+        assert f"| {views} | **{report.accuracy:.2%}** |" in card
+    embedded = onnx.load(run / "model" / "model.onnx").metadata_props
+    assert [prop.value for prop in embedded] == [read_config(run / "model").to_json()]
+    other = tmp_path / "other.csv"
+    write_fer_csv(other, *drawn_set(20, seed=9), ["Training"] * 10 + ["PublicTest"] * 10)
+    without = (export(run, tmp_path / "model", data=other) / "README.md").read_text()
+    assert "| 1 | **" in without
+    assert "| 10 | **" not in without
 
 
 def test_a_trained_net_learns_drawn_faces(run):

@@ -140,6 +140,11 @@ class Train(_Section):
     Weights, averages and every measurement stay float32."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     """Part of the target spread evenly over all classes."""
+    self_target_start: float = Field(default=1.0, ge=0, le=1)
+    """Part of the epochs after which faces' targets follow the network's own predictions, as labels
+    are often wrong (self-adaptive training, Huang et al. 2020); 1: they never do."""
+    self_target_momentum: float = Field(default=0.9, ge=0, le=1)
+    """How much of its target a face keeps each time it is seen, from then on."""
     clip_value: float = Field(default=0.0, ge=0)
     """Clip each gradient to ± this; 0 is off."""
     clip_norm: float = Field(default=0.0, ge=0)
@@ -172,6 +177,8 @@ class Recipe(_Section):
     def _consistent(self) -> "Recipe":
         if self.train.clip_value and self.train.clip_norm:
             raise ValueError("clip by value or by norm, not both")
+        if self.augment.mixup and self.train.self_target_start < 1:
+            raise ValueError("train.self_target_start needs unmixed faces: augment.mixup must be 0")
         if self.train.sizes:
             total = sum(part for part, _ in self.train.sizes)
             if abs(total - 1) > 1e-6:

@@ -36,6 +36,7 @@ def save(state: TrainingState, run: Path, identity: Mapping[str, str]) -> None:
         "average": state.average and state.average.net.state_dict(),
         "average_updates": state.average and state.average.num_updates,
         "scaler": state.accelerator.scaler and state.accelerator.scaler.state_dict(),
+        "targets": state.train_targets if state.recipe.train.self_target_start < 1 else None,
         "selection_labels": torch.from_numpy(state.selection_labels),
         "best": state.best and vars(state.best),
         "last": state.last and vars(state.last),
@@ -99,6 +100,8 @@ def restore(
     if state.average:
         state.average.net.load_state_dict(content["average"])
         state.average.num_updates = content["average_updates"]
+    if content["targets"] is not None:
+        state.train_targets.copy_(content["targets"])
     if state.accelerator.scaler and content["scaler"]:
         state.accelerator.scaler.load_state_dict(content["scaler"])
     if content["best"]:

@@ -47,14 +47,22 @@ def write_model_folder(folder: Path, net: nn.Module, config: ModelConfig, in_cha
     content = safetensors.torch.save(weights, {"architecture": config.architecture})
     (folder / WEIGHTS).write_bytes(content)  # save_file would make it readable to its owner alone
     write_onnx(classifier, config, folder / NETWORK)
-    write_config(folder, config)
-    (folder / CARD).write_text(model_card(config), encoding="utf-8")
+    describe(folder, config)
     difference = parity(classifier, Classifier(folder))
     if not difference < PARITY:
         raise MienError(
             f"{folder / NETWORK}: logits differ from torch's by {difference:.2g}; "
             f"expected less than {PARITY:g}"
         )
+
+
+def describe(folder: Path, config: ModelConfig) -> None:
+    """Writes what a model folder says of its network: config, model card, the ONNX's metadata."""
+    model = onnx.load(folder / NETWORK)
+    onnx.helper.set_model_props(model, {METADATA_KEY: config.to_json()})
+    onnx.save(model, folder / NETWORK)
+    write_config(folder, config)
+    (folder / CARD).write_text(model_card(config), encoding="utf-8")
 
 
 def write_onnx(classifier: FaceClassifier, config: ModelConfig, path: Path) -> None:

@@ -67,7 +67,7 @@ def epochs(state: TrainingState) -> Iterator[EpochRecord]:
         randomness = Randomness.of(recipe.train.seed, epoch, rank, device)
         shuffle = np.random.default_rng([recipe.train.seed, epoch]).permutation
         order = torch.from_numpy(shuffle(len(state.train_faces))).to(device)
-        size = view_size(state, epoch)
+        size, follows_itself = view_size(state, epoch), state.follows_itself
         batch_size = recipe.train.batch_size
         planned = min(state.steps_per_epoch * batch_size, len(order)) // processes
         state.progress = progress = Progress(num_planned=planned)
@@ -85,13 +85,15 @@ def epochs(state: TrainingState) -> Iterator[EpochRecord]:
                 randomness=randomness,
             )  # [B, C, size, size]
             labels = state.train_labels[indices]
-            targets = F.one_hot(labels, len(state.labels)).to(views.dtype)  # [B, K]
+            targets = state.train_targets[indices]  # [B, K]
             if recipe.augment.mixup:
                 views, targets = mix(views, targets, recipe.augment.mixup, randomness)
             views = classifier.normalise(views).contiguous(memory_format=torch.channels_last)
 
             with state.autocast():
                 logits = state.net(views)  # [B, K]
+                if follows_itself:
+                    targets = moved_targets(state, indices, targets, logits)
                 loss = F.cross_entropy(
                     logits,
                     targets,
@@ -116,6 +118,19 @@ def epochs(state: TrainingState) -> Iterator[EpochRecord]:
         loss_sum = torch.as_tensor(progress.loss_sum, device=device)
         _require_finite(state, float(cast(Tensor, accelerator.reduce(loss_sum))))
         yield _measured(state, started)
+
+
+@torch.no_grad()
+def moved_targets(state: TrainingState, indices: Tensor, targets: Tensor, logits: Tensor) -> Tensor:
+    """Returns targets `[B, K]` moved towards the network's predictions, and keeps them.
+
+    Huang, Zhang, Zhang: Self-Adaptive Training, 2020, equation 4; without its weights per face.
+    """
+    momentum = state.recipe.train.self_target_momentum
+    moved = targets.lerp(logits.float().softmax(1), 1 - momentum)
+    gather = state.accelerator.gather  # each process has moved others
+    state.train_targets[cast(Tensor, gather(indices))] = cast(Tensor, gather(moved))
+    return moved
 
 
 def set_learning_rate(state: TrainingState) -> float:

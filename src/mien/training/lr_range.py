@@ -173,7 +173,7 @@ def _steps(state: TrainingState, rates: Sequence[float]) -> Iterator[tuple[float
             grey=recipe.data.mean[0],
             randomness=randomness,
         )  # [B, C, S, S]
-        targets = F.one_hot(state.train_labels[indices], len(state.labels)).to(views.dtype)
+        targets = state.train_targets[indices]
         if recipe.augment.mixup:
             views, targets = mix(views, targets, recipe.augment.mixup, randomness)
         views = classifier.normalise(views).contiguous(memory_format=torch.channels_last)

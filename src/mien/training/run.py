@@ -13,15 +13,15 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from mien import run_folder
-from mien.errors import BadInputError, MissingError, UsageError
-from mien.evaluation import fit_temperature, score
+from mien.errors import BadInputError, MienError, MissingError, UsageError
+from mien.evaluation import Report, evaluate, fit_temperature, score
 from mien.model_folder import CropGeometry, ModelConfig, read_config, resolve
 from mien.models import count_macs, count_parameters, load_classifier
 from mien.recipes import Recipe, parse_recipe
 from mien.run_folder import RunInfo
 from mien.training import checkpoint
 from mien.training.data import TrainingData, read_training_data
-from mien.training.export import write_model_folder
+from mien.training.export import describe, write_model_folder
 from mien.training.loop import epochs
 from mien.training.progress import epoch_line, shown
 from mien.training.state import TrainingState, build_net, channels_of, in_channels, start
@@ -63,7 +63,7 @@ def train(
     if state.accelerator.is_main_process:
         run_folder.create(run, faces.recipe, info)
     state.accelerator.wait_for_everyone()
-    return _to_the_end(state, run, info, faces.warnings)
+    return _to_the_end(state, run, info, faces.warnings, data)
 
 
 def resume(run: str | Path, data: str | Path | None = None) -> Path:
@@ -99,11 +99,14 @@ def resume(run: str | Path, data: str | Path | None = None) -> Path:
         raise BadInputError(f"{source}: not the data that {run} was started on")
     if state.accelerator.is_main_process:
         run_folder.cut_metrics(run, state.epoch)
-    return _to_the_end(state, run, info, warnings)
+    return _to_the_end(state, run, info, warnings, source)
 
 
 def export(
-    run: str | Path, output: str | Path, keep: Literal["best", "last"] | None = None
+    run: str | Path,
+    output: str | Path,
+    keep: Literal["best", "last"] | None = None,
+    data: str | Path | None = None,
 ) -> Path:
     """Returns the model folder written from a run's checkpoint, finished or not.
 
@@ -111,6 +114,8 @@ def export(
         run: The run folder.
         output: The model folder to make; must not exist or be empty.
         keep: Which epoch; None means as the run's recipe says.
+        data: Where the run's data is now, if it was moved. Where it is not found, the card lacks
+            the figures with test-time views.
 
     Raises:
         MissingError: The folder is no run, or has no checkpoint yet.
@@ -131,12 +136,32 @@ def export(
     unfinished = output.with_name(f".{output.name}.part-{os.getpid()}")
     try:
         write_model_folder(unfinished, net, config, in_channels(recipe, info.channels))
+        views = _test_time_report(recipe, info, data or info.data, unfinished)
+        if views is not None:
+            record = {**config.training, "selection_tta": views.to_json_dict()}
+            describe(unfinished, config.model_copy(update={"training": record}))
         if output.exists():
             output.rmdir()
         unfinished.rename(output)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return output
+
+
+def _test_time_report(
+    recipe: Recipe, info: RunInfo, data: str | Path, model: Path
+) -> Report | None:
+    """Returns the report of the exported model with test-time views on the selection faces.
+
+    None where the data is not the run's, or not there.
+    """
+    try:
+        faces = read_training_data(recipe, data, info.skip_bad)
+    except MienError:
+        return None
+    if faces.identity != info.identity:
+        return None
+    return evaluate(model, faces.selection, tta=True)
 
 
 def with_architecture_of(recipe: Recipe, config: ModelConfig) -> Recipe:
@@ -212,7 +237,9 @@ def _absolute(model: str | Path) -> str:
     return "default" if str(model) == "default" else str(Path(model).resolve())
 
 
-def _to_the_end(state: TrainingState, run: Path, info: RunInfo, warnings: list[str]) -> Path:
+def _to_the_end(
+    state: TrainingState, run: Path, info: RunInfo, warnings: list[str], data: str | Path
+) -> Path:
     """Consumes the loop: every epoch to the metrics, TensorBoard and a checkpoint; then exports."""
     if not state.accelerator.is_main_process:
         for _ in epochs(state):
@@ -238,7 +265,7 @@ def _to_the_end(state: TrainingState, run: Path, info: RunInfo, warnings: list[s
                     writer.add_scalar(name, value, record.epoch)
             checkpoint.save(state, run, info.identity)
             console.print(epoch_line(record, state.recipe.train.epochs))
-    export(run, run / run_folder.MODEL)
+    export(run, run / run_folder.MODEL, data=data)
     state.accelerator.wait_for_everyone()
     return run
 

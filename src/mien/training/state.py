@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from accelerate import Accelerator
 from torch import Tensor, nn
 
@@ -51,6 +52,7 @@ class TrainingState:
         labels: Class names in the order of the logits.
         train_faces: uint8 `[N, C, S, S]` on the device.
         train_labels: int64 `[N]` on the device.
+        train_targets: float `[N, K]`, what the loss asks of each face before smoothing.
         first_parity: int64 `[N]`, 0 or 1: whether a face starts mirrored.
         selection_faces: uint8 `[M, s, s, C]` on the device, cropped to the network's input.
         selection_labels: int64 `[M]`.
@@ -71,6 +73,7 @@ class TrainingState:
     labels: tuple[str, ...]
     train_faces: Tensor
     train_labels: Tensor
+    train_targets: Tensor
     first_parity: Tensor
     selection_faces: Tensor
     selection_labels: np.ndarray
@@ -123,6 +126,12 @@ class TrainingState:
         """Returns the context of a training step's forward pass: the recipe's precision."""
         enabled = self.recipe.train.precision == "bfloat16"
         return torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=enabled)
+
+    @property
+    def follows_itself(self) -> bool:
+        """Whether the epoch to come moves the targets towards the network's predictions."""
+        train = self.recipe.train
+        return self.epoch >= train.self_target_start * train.epochs
 
     def stopped_early(self) -> bool:
         """Returns whether patience has run out."""
@@ -181,6 +190,7 @@ def start(
         labels=train.label_names,
         train_faces=as_tensor(train).to(device),
         train_labels=torch.from_numpy(train.labels).to(device),
+        train_targets=targets_of(train).to(device),
         first_parity=torch.from_numpy(parity).to(device),
         selection_faces=torch.from_numpy(np.ascontiguousarray(seen)).to(device),
         selection_labels=selection.labels,
@@ -190,6 +200,12 @@ def start(
         optimizer=optimizer,
         average=average,
     )
+
+
+def targets_of(faces: FaceSet) -> Tensor:
+    """Returns what the loss asks of each face at first, float `[N, K]`: its label."""
+    assert faces.labels is not None
+    return F.one_hot(torch.from_numpy(faces.labels), len(faces.label_names)).float()
 
 
 def as_tensor(faces: FaceSet) -> Tensor:
