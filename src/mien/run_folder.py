@@ -34,7 +34,7 @@ class RunInfo:
     """What `run.json` holds: where the faces came from, and with what they were learnt.
 
     `data_hash`, `train_hash` and `selection_hash` are `FaceSet.content_hash()` of the whole set
-    and of the two parts. `crop` is the crop geometry of the model it started from.
+    and of the two parts; `targets_hash` is of what votes and teacher made of the labels. `crop` is the crop geometry of the model it started from.
     """
 
     data: str
@@ -54,11 +54,15 @@ class RunInfo:
     versions: dict[str, str]
     machine: str
     crop: dict[str, Any] | None = None
+    votes: str | None = None
+    teacher: str | None = None
+    targets_hash: str | None = None
 
     @property
     def identity(self) -> dict[str, str]:
         """What must be the same when the run goes on."""
-        return {"train_hash": self.train_hash, "selection_hash": self.selection_hash}
+        hashes = {"train_hash": self.train_hash, "selection_hash": self.selection_hash}
+        return {**hashes, "targets_hash": self.targets_hash} if self.targets_hash else hashes
 
 
 def create(run: Path, recipe: Recipe, info: RunInfo) -> None:

@@ -32,6 +32,14 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a knob: optimizer.lr=3e-4."),
     ] = None,
+    votes: Annotated[
+        Path | None,
+        typer.Option(help="FER+ votes (fer2013new.csv) for recipes with train.vote_weight."),
+    ] = None,
+    teacher: Annotated[
+        Path | None,
+        typer.Option(help="A teacher's logits (.npz) for recipes with train.teacher_weight."),
+    ] = None,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave unreadable rows out instead of stopping.")
     ] = False,
@@ -42,7 +50,7 @@ def train(
     from mien.recipes import load_recipe
 
     if resume is not None:
-        if recipe or output or init or settings or skip_bad:
+        if recipe or output or init or settings or skip_bad or votes or teacher:
             raise UsageError("--resume goes with --data alone: a run keeps its own settings")
         with _told_how_to_resume(resume):
             training.resume(resume, data)
@@ -54,7 +62,9 @@ def train(
     page = load_recipe(name, settings or [])
     run = output or training.free_run_folder(Path("runs"), Path(name).stem)
     with _told_how_to_resume(run):
-        training.train(page, data, run, init=init, skip_bad=skip_bad)
+        training.train(
+            page, data, run, init=init, skip_bad=skip_bad, votes=votes, teacher=teacher
+        )
     typer.echo(run)
 
 

@@ -1,8 +1,22 @@
 """Files → FaceSet: labelled face images in memory, their splits and what is in them."""
 
 from mien.data.face_set import FaceSet
+from mien.data.fer_plus import join_votes
 from mien.data.growth import grow, oversample
 from mien.data.reading import read
+from mien.data.splits import assign_folds
 from mien.data.summary import Summary, summarise
+from mien.data.teacher import read_teacher, write_teacher
 
-__all__ = ["FaceSet", "Summary", "grow", "oversample", "read", "summarise"]
+__all__ = [
+    "FaceSet",
+    "Summary",
+    "assign_folds",
+    "grow",
+    "join_votes",
+    "oversample",
+    "read",
+    "read_teacher",
+    "summarise",
+    "write_teacher",
+]

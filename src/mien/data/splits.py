@@ -71,6 +71,21 @@ def divide(
     return np.flatnonzero(~mask), np.flatnonzero(mask)
 
 
+def assign_folds(labels: np.ndarray, num_folds: int, seed: int) -> np.ndarray:
+    """Returns each row's fold, int64 `[N]` in 0…num_folds - 1; folds share every class alike.
+
+    Args:
+        labels: int64 `[N]`.
+        num_folds: At least 2.
+        seed: Decides which rows go together.
+    """
+    order = np.random.default_rng(seed).permutation(len(labels))
+    by_label = order[np.argsort(labels[order], kind="stable")]
+    folds = np.empty(len(labels), np.int64)
+    folds[by_label] = np.arange(len(labels)) % num_folds
+    return folds
+
+
 def _shares(counts: np.ndarray, total: int) -> np.ndarray:
     """Returns `total` allotted in proportion to counts by largest remainders, in integers."""
     quotas, remainders = np.divmod(counts * total, counts.sum())

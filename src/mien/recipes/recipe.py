@@ -41,6 +41,10 @@ class Data(_Section):
     """Hold out the same part of every class."""
     split_seed: int = 42
     """Seed of the held-out part."""
+    folds: int = Field(default=0, ge=0)
+    """Divide the training split into this many folds and leave one out; 0: use it whole."""
+    fold: int = Field(default=0, ge=0)
+    """Which fold is left out, from 0."""
     drop: tuple[str, ...] = ()
     """Expressions left out; the labels are renumbered."""
     grow: tuple[str, ...] = ()
@@ -138,6 +142,10 @@ class Train(_Section):
     precision: Literal["float32", "bfloat16"] = "float32"
     """Of the network's arithmetic in training; faster as bfloat16 where the processor has it.
     Weights, averages and every measurement stay float32."""
+    vote_weight: float = Field(default=0.0, ge=0, le=1)
+    """Part of the target that is the shares of FER+'s votes (--votes)."""
+    teacher_weight: float = Field(default=0.0, ge=0, le=1)
+    """Part of the target that is what a teacher says of the face (--teacher)."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     """Part of the target spread evenly over all classes."""
     self_target_start: float = Field(default=1.0, ge=0, le=1)
@@ -179,6 +187,10 @@ class Recipe(_Section):
             raise ValueError("clip by value or by norm, not both")
         if self.augment.mixup and self.train.self_target_start < 1:
             raise ValueError("train.self_target_start needs unmixed faces: augment.mixup must be 0")
+        if self.train.vote_weight + self.train.teacher_weight > 1:
+            raise ValueError("train.vote_weight and train.teacher_weight sum to more than 1")
+        if self.data.folds == 1 or self.data.fold >= max(self.data.folds, 1):
+            raise ValueError("data.folds must be 0 or more than 1, data.fold less than it")
         if self.train.sizes:
             total = sum(part for part, _ in self.train.sizes)
             if abs(total - 1) > 1e-6:

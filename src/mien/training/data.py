@@ -1,12 +1,12 @@
 """What a recipe makes of a labelled set: the faces to learn from and those to select on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from mien.classifier import as_channels
-from mien.data import FaceSet, grow, oversample
+from mien.data import FaceSet, assign_folds, grow, join_votes, oversample, read_teacher
 from mien.data import read as read_faces
 from mien.errors import BadInputError, UsageError
 from mien.models import normalisation_of
@@ -29,6 +29,7 @@ class TrainingData:
         data_hash: `FaceSet.content_hash()` of the whole set.
         train_hash: Of the training faces before any were added.
         selection_hash: Of the selection faces.
+        targets_hash: Of the training faces' soft labels; None where they have none.
         problems: Bad rows that were left out.
     """
 
@@ -40,12 +41,14 @@ class TrainingData:
     data_hash: str
     train_hash: str
     selection_hash: str
+    targets_hash: str | None
     problems: tuple[str, ...]
 
     @property
     def identity(self) -> dict[str, str]:
         """What must be the same when a run goes on."""
-        return {"train_hash": self.train_hash, "selection_hash": self.selection_hash}
+        hashes = {"train_hash": self.train_hash, "selection_hash": self.selection_hash}
+        return {**hashes, "targets_hash": self.targets_hash} if self.targets_hash else hashes
 
     @property
     def warnings(self) -> list[str]:
@@ -56,24 +59,40 @@ class TrainingData:
         return [f"skipped {len(self.problems)} bad rows, the first: {first}"]
 
 
-def read_training_data(recipe: Recipe, data: str | Path, skip_bad: bool = False) -> TrainingData:
+def read_training_data(
+    recipe: Recipe,
+    data: str | Path,
+    skip_bad: bool = False,
+    votes: str | Path | None = None,
+    teacher: str | Path | None = None,
+) -> TrainingData:
     """Returns the faces that a recipe trains on and selects on.
 
     Args:
         recipe: Chooses splits, expressions, size, colour and growth.
         data: A labelled set, as `mien.data.read` takes it.
         skip_bad: Leave unreadable rows out instead of refusing the set.
+        votes: FER+'s votes of the same rows, for `train.vote_weight`.
+        teacher: A teacher's logits of the training faces, for `train.teacher_weight`.
 
     Raises:
         MissingError: The data is not there.
         BadInputError: It cannot be read or has no labels.
-        UsageError: It lacks what the recipe names.
+        UsageError: It lacks what the recipe names; votes or a teacher that the recipe gives no
+            weight, or the other way round.
     """
     size = recipe.data.face_size if Path(data).is_dir() else None
     faces = read_faces(data, skip_bad=skip_bad, face_size=size, channels=recipe.data.channels)
     if faces.labels is None:
         raise BadInputError(f"{data}: has no labels to learn from")
+    _check_opinions(recipe, votes, teacher)
+    data_hash = faces.content_hash()
+    if votes is not None:
+        faces = join_votes(faces, Path(votes))
     chosen, selection, train_split, selection_split = choose_faces(recipe, faces)
+    train_hash = replace(chosen, soft_labels=None).content_hash()
+    selection = replace(selection, soft_labels=None)
+    chosen = with_opinions(recipe, chosen, teacher)
     recipe = with_own_normalisation(recipe, chosen)
     train = grow(chosen, recipe.data.grow, recipe.data.split_seed)
     if recipe.data.balance == "oversample":
@@ -84,11 +103,37 @@ def read_training_data(recipe: Recipe, data: str | Path, skip_bad: bool = False)
         selection=selection,
         train_split=train_split,
         selection_split=selection_split,
-        data_hash=faces.content_hash(),
-        train_hash=chosen.content_hash(),
+        data_hash=data_hash,
+        train_hash=train_hash,
         selection_hash=selection.content_hash(),
+        targets_hash=None if chosen.soft_labels is None else chosen.content_hash(),
         problems=faces.problems,
     )
+
+
+def _check_opinions(recipe: Recipe, votes: str | Path | None, teacher: str | Path | None) -> None:
+    given = {"vote": votes, "teacher": teacher}
+    for name, option in (("vote", "--votes"), ("teacher", "--teacher")):
+        weight = getattr(recipe.train, f"{name}_weight")
+        if weight and given[name] is None:
+            raise UsageError(f"train.{name}_weight is {weight:g}: name the file with {option}")
+        if given[name] is not None and not weight:
+            raise UsageError(f"{option} without a weight: set train.{name}_weight")
+
+
+def with_opinions(recipe: Recipe, faces: FaceSet, teacher: str | Path | None) -> FaceSet:
+    """Returns the faces with soft labels mixed of label, votes and teacher by their weights."""
+    if faces.soft_labels is None and teacher is None:
+        return faces
+    assert faces.labels is not None
+    votes, taught = recipe.train.vote_weight, recipe.train.teacher_weight
+    own = np.eye(len(faces.label_names), dtype=np.float32)[faces.labels]
+    mixed = (1 - votes - taught) * own
+    if faces.soft_labels is not None:
+        mixed += votes * faces.soft_labels
+    if teacher is not None:
+        mixed += taught * read_teacher(teacher, faces)
+    return replace(faces, soft_labels=mixed.astype(np.float32))
 
 
 def choose_faces(recipe: Recipe, faces: FaceSet) -> tuple[FaceSet, FaceSet, str, str]:
@@ -101,8 +146,15 @@ def choose_faces(recipe: Recipe, faces: FaceSet) -> tuple[FaceSet, FaceSet, str,
     if knobs.drop:
         faces = faces.drop_expressions(knobs.drop)
     train, name = faces, "all"
+    if knobs.folds and not faces.split_names:
+        raise UsageError("data.folds needs a set with splits: they are folds of its training split")
     if faces.split_names:
         train, name = faces.take_split(knobs.train_split), knobs.train_split
+        if knobs.folds:
+            assert train.labels is not None
+            left_out = assign_folds(train.labels, knobs.folds, knobs.split_seed) == knobs.fold
+            train = train.take(~left_out)
+            name += f" without fold {knobs.fold} of {knobs.folds}, seed {knobs.split_seed}"
         try:
             return train, faces.take_split(knobs.selection_split), name, knobs.selection_split
         except UsageError:

@@ -35,6 +35,8 @@ def train(
     output: str | Path,
     init: str | Path | None = None,
     skip_bad: bool = False,
+    votes: str | Path | None = None,
+    teacher: str | Path | None = None,
 ) -> Path:
     """Returns the run folder of a finished training, with the model folder `model` inside.
 
@@ -45,6 +47,8 @@ def train(
         init: A model to start from: `default`, a model folder, or a run. It decides architecture
             and input; where the classes differ, rows of the last layer are kept by class name.
         skip_bad: Leave unreadable rows of the data out instead of refusing it.
+        votes: FER+'s votes of the same rows, for `train.vote_weight`.
+        teacher: A teacher's logits of the training faces, for `train.teacher_weight`.
 
     Raises:
         UsageError: The output is taken; recipe and faces do not go together.
@@ -55,8 +59,8 @@ def train(
     run_folder.check_free(run)
     if init is not None:
         recipe = with_architecture_of(recipe, read_config(resolve(init)))
-    faces = read_training_data(recipe, data, skip_bad)
-    info = _info(faces, data, init, skip_bad)
+    faces = read_training_data(recipe, data, skip_bad, votes, teacher)
+    info = _info(faces, data, init, skip_bad, votes, teacher)
     _check_frame(faces.recipe, info)
     weights = initial_weights(init, info.labels) if init is not None else None
     state = start(faces.recipe, faces.train, faces.selection, weights)
@@ -86,7 +90,7 @@ def resume(run: str | Path, data: str | Path | None = None) -> Path:
         return run
     content = checkpoint.read(run)
     source = data or info.data
-    faces = read_training_data(recipe, source, info.skip_bad)
+    faces = read_training_data(recipe, source, info.skip_bad, info.votes, info.teacher)
     if content is None and info.init is not None:
         weights = initial_weights(info.init, info.labels)
     else:
@@ -156,7 +160,7 @@ def _test_time_report(
     None where the data is not the run's, or not there.
     """
     try:
-        faces = read_training_data(recipe, data, info.skip_bad)
+        faces = read_training_data(recipe, data, info.skip_bad, info.votes, info.teacher)
     except MienError:
         return None
     if faces.identity != info.identity:
@@ -210,7 +214,12 @@ def _check_frame(recipe: Recipe, info: RunInfo) -> None:
 
 
 def _info(
-    faces: TrainingData, data: str | Path, init: str | Path | None, skip_bad: bool
+    faces: TrainingData,
+    data: str | Path,
+    init: str | Path | None,
+    skip_bad: bool,
+    votes: str | Path | None,
+    teacher: str | Path | None,
 ) -> RunInfo:
     return RunInfo(
         data=str(Path(data).resolve()),
@@ -227,6 +236,9 @@ def _info(
         data_hash=faces.data_hash,
         train_hash=faces.train_hash,
         selection_hash=faces.selection_hash,
+        votes=None if votes is None else str(Path(votes).resolve()),
+        teacher=None if teacher is None else str(Path(teacher).resolve()),
+        targets_hash=faces.targets_hash,
         git_revision=run_folder.git_revision(),
         versions=run_folder.versions(),
         machine=f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads",
@@ -301,6 +313,8 @@ def _config(
         "minutes": sum(line["seconds"] for line in records) / 60,
         "selection": report.to_json_dict(),
         "init": info.init and Path(info.init).name,
+        "votes": info.votes and Path(info.votes).name,
+        "teacher": info.teacher and Path(info.teacher).name,
         "git_revision": info.git_revision,
         "versions": info.versions,
         "machine": info.machine,

@@ -203,7 +203,9 @@ def start(
 
 
 def targets_of(faces: FaceSet) -> Tensor:
-    """Returns what the loss asks of each face at first, float `[N, K]`: its label."""
+    """Returns what the loss asks of each face at first, float `[N, K]`: soft label, or label."""
+    if faces.soft_labels is not None:
+        return torch.from_numpy(faces.soft_labels)
     assert faces.labels is not None
     return F.one_hot(torch.from_numpy(faces.labels), len(faces.label_names)).float()
 

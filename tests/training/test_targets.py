@@ -1,0 +1,106 @@
+"""Targets mixed of labels, FER+ votes and a teacher; folds left out."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from drawn_faces import drawn_set, write_fer_csv
+from mien.cli import app
+from mien.data import assign_folds, read, write_teacher
+from mien.errors import UsageError
+from mien.recipes import load_recipe
+from mien.training.data import read_training_data
+from mien.training.state import start
+
+NUM_FACES, NUM_TRAINING = 60, 40
+WEIGHTS = ("train.vote_weight=0.2", "train.teacher_weight=0.5")
+HEAD = "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF"
+
+
+@pytest.fixture
+def files(tmp_path) -> tuple[Path, Path, Path]:
+    """A set, votes (six for fear, two for happiness, two unknown), a teacher of its own mind."""
+    data, votes, teacher = tmp_path / "faces.csv", tmp_path / "votes.csv", tmp_path / "t.npz"
+    splits = ["Training"] * NUM_TRAINING + ["PublicTest"] * (NUM_FACES - NUM_TRAINING)
+    write_fer_csv(data, *drawn_set(NUM_FACES, seed=6), splits)
+    rows = [f"{split},face{i}.png,0,2,0,0,0,0,6,0,2,0" for i, split in enumerate(splits)]
+    votes.write_text("\n".join([HEAD, *rows]) + "\n")
+    training = read(data).take_split("Training")
+    logits = np.random.default_rng(2).normal(size=(NUM_TRAINING, 7)).astype(np.float16)
+    write_teacher(teacher, training, logits)
+    return data, votes, teacher
+
+
+def recipe(*settings: str):
+    return load_recipe("logistic", ["train.epochs=2", "train.batch_size=16", *settings])
+
+
+def test_targets_are_the_weighted_mean_of_label_votes_and_teacher(files):
+    data, votes, teacher = files
+    plain = read_training_data(recipe(), data)
+    mixed = read_training_data(recipe(*WEIGHTS), data, votes=votes, teacher=teacher)
+    with np.load(teacher) as archive:
+        logits = archive["logits"].astype(float)
+    taught = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    shares = np.zeros(7)
+    shares[[2, 3]] = 0.75, 0.25  # fear, happy: of the votes for the seven
+    own = np.eye(7)[plain.train.labels]
+    state = start(mixed.recipe, mixed.train, mixed.selection)
+    np.testing.assert_allclose(
+        state.train_targets.numpy(), 0.3 * own + 0.2 * shares + 0.5 * taught, rtol=1e-4
+    )
+    assert mixed.selection.soft_labels is None
+    assert (mixed.data_hash, mixed.train_hash) == (plain.data_hash, plain.train_hash)
+    assert plain.targets_hash is None
+    assert plain.identity != mixed.identity
+
+
+def test_opinions_and_weights_go_together(files):
+    data, votes, teacher = files
+    with pytest.raises(UsageError, match="--votes without a weight: set train.vote_weight"):
+        read_training_data(recipe(), data, votes=votes)
+    with pytest.raises(UsageError, match="train.teacher_weight is 0.5: name the file"):
+        read_training_data(recipe(*WEIGHTS), data, votes=votes)
+    with pytest.raises(UsageError, match="sum to more than 1"):
+        recipe("train.vote_weight=0.6", "train.teacher_weight=0.6")
+
+
+def test_a_run_keeps_its_votes_and_its_teacher(files, tmp_path):
+    data, votes, teacher = files
+    words = ["--recipe", "logistic", "--data", str(data), "--output", str(tmp_path / "run")]
+    for setting in ("train.epochs=1", "train.batch_size=16", *WEIGHTS):
+        words += ["--set", setting]
+    opinions = ["--votes", str(votes), "--teacher", str(teacher)]
+    result = CliRunner().invoke(app, ["train", *words, *opinions])
+    assert result.exit_code == 0, result.output
+    info = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert (info["votes"], info["teacher"]) == (str(votes), str(teacher))
+    record = json.loads((tmp_path / "run" / "model" / "config.json").read_text())["training"]
+    assert (record["votes"], record["teacher"]) == ("votes.csv", "t.npz")
+    assert record["selection_tta"]["num_faces"] == NUM_FACES - NUM_TRAINING
+    (tmp_path / "run" / "model" / "config.json").unlink()
+    for path in (tmp_path / "run" / "model").iterdir():
+        path.unlink()
+    (tmp_path / "run" / "model").rmdir()
+    write_teacher(teacher, read(data).take_split("Training"), np.zeros((NUM_TRAINING, 7)))
+    result = CliRunner().invoke(app, ["train", "--resume", str(tmp_path / "run")])
+    assert result.exit_code != 0
+    assert "targets_hash was" in str(result.exception) + result.output
+
+
+def test_a_fold_is_left_out_of_training_alone(files):
+    data = files[0]
+    whole = read_training_data(recipe(), data)
+    kept = [
+        read_training_data(recipe("data.folds=4", f"data.fold={fold}"), data) for fold in range(4)
+    ]
+    folds = assign_folds(whole.train.labels, 4, 42)
+    for fold, part in enumerate(kept):
+        assert part.train.rows.tolist() == whole.train.rows[folds != fold].tolist()
+        assert len(part.selection) == NUM_FACES - NUM_TRAINING
+        assert part.train_split == f"Training without fold {fold} of 4, seed 42"
+    with pytest.raises(UsageError, match="data.fold less than it"):
+        recipe("data.folds=4", "data.fold=4")
