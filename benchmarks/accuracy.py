@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reproduce import RECORDS, ROOT, collect
-
 from mien.model_folder import read_config
 from mien.plots.style import BLUE, LINE_COLOURS, finish_axes, new_figure, write_figure
 from mien.recipes import Recipe, load_recipe
+from reproduce import RECORDS, ROOT, collect
 
 PAGE = ROOT / "docs" / "accuracy.md"
 PICTURE = ROOT / "docs" / "pictures" / "accuracy.png"
@@ -79,9 +78,14 @@ def main() -> None:
         keys = ("parameters", "mmacs", "training_flop", "minutes", "selection", "selection_tta")
         summary = {key: record[key] for key in keys}
         (RECORDS / run.name / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n")
+    folders = [folder for folder in sorted(RECORDS.iterdir()) if (folder / SUMMARY).exists()]
     runs = [
-        Run(path.parent.name, load_recipe(path.parent / "recipe.toml"), json.loads(path.read_text()))
-        for path in sorted(RECORDS.glob(f"*/{SUMMARY}"))
+        Run(
+            name=folder.name,
+            recipe=load_recipe(folder / "recipe.toml"),
+            summary=json.loads((folder / SUMMARY).read_text()),
+        )
+        for folder in folders
     ]
     groups: dict[str, list[Run]] = defaultdict(list)
     for run in runs:
@@ -94,7 +98,8 @@ def main() -> None:
 def page(groups: dict[str, list[Run]]) -> str:
     """Returns the page as Markdown."""
     lines = [
-        "| run | parameters | MMAC | epochs | FLOP | minutes | one view % | TTA % | log loss, TTA |",
+        "| run | parameters | MMAC | epochs | FLOP | minutes | one view % | TTA % | log loss, TTA "
+        "|",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, runs in groups.items():
@@ -156,8 +161,8 @@ def draw(groups: dict[str, list[Run]]) -> None:
 
 def write_readme() -> None:
     """Puts the figures of the model inside between the README's two marks."""
-    record = read_config("src/mien/pretrained/default").training
-    config = read_config("src/mien/pretrained/default")
+    record = read_config(ROOT / "src/mien/pretrained/default").training
+    config = read_config(ROOT / "src/mien/pretrained/default")
     one, many = record["selection"], record["selection_tta"]
     lines = [
         BEGIN,
@@ -166,8 +171,7 @@ def write_readme() -> None:
         "|---|---|",
         f"| architecture, recipe | `{config.architecture}`, trained from scratch, seed "
         f"{record['recipe']['train']['seed']} |",
-        f"| accuracy on PublicTest ({one['num_faces']:,} faces), one view "
-        f"| **{percent(one)}** |",
+        f"| accuracy on PublicTest ({one['num_faces']:,} faces), one view | **{percent(one)}** |",
         f"| the same with test-time views (`--tta`: five crops and their mirror images) "
         f"| **{percent(many)}** |",
         f"| log loss, calibration error (15 equal-mass bins), one view "
@@ -175,7 +179,8 @@ def write_readme() -> None:
         f"| size | {record['parameters'] / 1e6:.2f} million parameters, {record['mmacs']:.0f} "
         "million multiply-adds a face |",
         f"| training | {record['recipe']['train']['epochs']} epochs, "
-        f"{record['training_flop']:.1e} FLOP, {record['minutes']:.0f} minutes on 2 busy CPU cores |",
+        f"{record['training_flop']:.1e} FLOP, {record['minutes']:.0f} minutes "
+        "on 2 busy CPU cores |",
         "",
         END,
     ]

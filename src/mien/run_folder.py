@@ -34,7 +34,8 @@ class RunInfo:
     """What `run.json` holds: where the faces came from, and with what they were learnt.
 
     `data_hash`, `train_hash` and `selection_hash` are `FaceSet.content_hash()` of the whole set
-    and of the two parts; `targets_hash` is of what votes and teacher made of the labels. `crop` is the crop geometry of the model it started from.
+    and of the two parts; `targets_hash` is of what votes and teacher made of the labels. `crop` is
+    the crop geometry of the model it started from.
     """
 
     data: str

@@ -30,28 +30,28 @@ def test_probabilities_are_joined_by_row_whatever_the_order(faces, tmp_path):
 
 def test_what_does_not_belong_to_the_faces_is_refused(faces, tmp_path):
     path = tmp_path / "t.npz"
-    with pytest.raises(MissingError, match="t.npz: no such file"):
+    with pytest.raises(MissingError, match=r"t.npz: no such file"):
         read_teacher(path, faces)
     path.write_bytes(b"something else")
-    with pytest.raises(BadInputError, match="not a teacher's logits: expected an .npz with rows"):
+    with pytest.raises(BadInputError, match=r"not a teacher's logits: expected an .npz with rows"):
         read_teacher(path, faces)
     np.savez(path, rows=faces.rows)
-    with pytest.raises(BadInputError, match="not a teacher's logits"):
+    with pytest.raises(BadInputError, match=r"not a teacher's logits"):
         read_teacher(path, faces)
     write_teacher(path, faces.take_split("Training"), np.zeros((30, 7), np.float32))
-    with pytest.raises(BadInputError, match="no logits of row 30 and 9 more"):
+    with pytest.raises(BadInputError, match=r"no logits of row 30 and 9 more"):
         read_teacher(path, faces)
     other = faces.labels.copy()
     other[4] = (other[4] + 1) % 7
     write_teacher(path, faces, np.zeros((40, 7), np.float32))
-    with pytest.raises(BadInputError, match="row 4 was labelled .* not the logits of this set"):
+    with pytest.raises(BadInputError, match=r"row 4 was labelled .* not the logits of this set"):
         read_teacher(path, replace(faces, labels=other))
-    with pytest.raises(UsageError, match="t.npz: classes angry, .*; the set has disgust"):
+    with pytest.raises(UsageError, match=r"t.npz: classes angry, .*; the set has disgust"):
         read_teacher(path, faces.drop_expressions(["angry"]))
     write_teacher(path, faces, np.full((40, 7), np.nan, np.float32))
-    with pytest.raises(BadInputError, match="not finite"):
+    with pytest.raises(BadInputError, match=r"not finite"):
         read_teacher(path, faces)
-    with pytest.raises(ValueError, match="do not fit 40 labelled faces"):
+    with pytest.raises(ValueError, match=r"do not fit 40 labelled faces"):
         write_teacher(path, faces, np.zeros((40, 6)))
 
 

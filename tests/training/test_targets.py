@@ -59,12 +59,12 @@ def test_targets_are_the_weighted_mean_of_label_votes_and_teacher(files):
 
 
 def test_opinions_and_weights_go_together(files):
-    data, votes, teacher = files
-    with pytest.raises(UsageError, match="--votes without a weight: set train.vote_weight"):
+    data, votes, _ = files
+    with pytest.raises(UsageError, match=r"--votes without a weight: set train.vote_weight"):
         read_training_data(recipe(), data, votes=votes)
-    with pytest.raises(UsageError, match="train.teacher_weight is 0.5: name the file"):
+    with pytest.raises(UsageError, match=r"train.teacher_weight is 0.5: name the file"):
         read_training_data(recipe(*WEIGHTS), data, votes=votes)
-    with pytest.raises(UsageError, match="sum to more than 1"):
+    with pytest.raises(UsageError, match=r"sum to more than 1"):
         recipe("train.vote_weight=0.6", "train.teacher_weight=0.6")
 
 
@@ -102,5 +102,5 @@ def test_a_fold_is_left_out_of_training_alone(files):
         assert part.train.rows.tolist() == whole.train.rows[folds != fold].tolist()
         assert len(part.selection) == NUM_FACES - NUM_TRAINING
         assert part.train_split == f"Training without fold {fold} of 4, seed 42"
-    with pytest.raises(UsageError, match="data.fold less than it"):
+    with pytest.raises(UsageError, match=r"data.fold less than it"):
         recipe("data.folds=4", "data.fold=4")
