@@ -98,8 +98,8 @@ def main() -> None:
 def page(groups: dict[str, list[Run]]) -> str:
     """Returns the page as Markdown."""
     lines = [
-        "| run | parameters | MMAC | epochs | FLOP | minutes | one view % | TTA % | log loss, TTA "
-        "|",
+        "| run | parameters | MMAC | epochs | FLOP | minutes | one view % | TTA % "
+        "| log loss, TTA |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, runs in groups.items():
