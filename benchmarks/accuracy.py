@@ -104,12 +104,12 @@ def page(groups: dict[str, list[Run]]) -> str:
     ]
     for name, runs in groups.items():
         for run in runs:
-            low, high = run.summary["selection_tta"]["accuracy_ci95"]
+            interval = [100 * end for end in run.summary["selection_tta"]["accuracy_ci95"]]
             lines.append(
                 f"| {run.name} | {run.summary['parameters']:,} | {run.summary['mmacs']:.0f} "
                 f"| {run.recipe.train.epochs} | {run.summary['training_flop']:.2e} "
                 f"| {run.summary['minutes']:.0f} | {100 * run.accuracy('selection'):.2f} "
-                f"| {100 * run.accuracy('selection_tta'):.2f} ({100 * low:.1f} to {100 * high:.1f}) "
+                f"| {100 * run.accuracy('selection_tta'):.2f} ({interval[0]:.1f} to {interval[1]:.1f}) "
                 f"| {run.summary['selection_tta']['log_loss']:.4f} |"
             )
         if len(runs) > 1:
