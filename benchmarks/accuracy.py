@@ -104,13 +104,13 @@ def page(groups: dict[str, list[Run]]) -> str:
     ]
     for name, runs in groups.items():
         for run in runs:
-            interval = [100 * end for end in run.summary["selection_tta"]["accuracy_ci95"]]
+            low, high = (100 * end for end in run.summary["selection_tta"]["accuracy_ci95"])
+            views = f"{100 * run.accuracy('selection_tta'):.2f} ({low:.1f} to {high:.1f})"
             lines.append(
                 f"| {run.name} | {run.summary['parameters']:,} | {run.summary['mmacs']:.0f} "
                 f"| {run.recipe.train.epochs} | {run.summary['training_flop']:.2e} "
                 f"| {run.summary['minutes']:.0f} | {100 * run.accuracy('selection'):.2f} "
-                f"| {100 * run.accuracy('selection_tta'):.2f} ({interval[0]:.1f} to {interval[1]:.1f}) "
-                f"| {run.summary['selection_tta']['log_loss']:.4f} |"
+                f"| {views} | {run.summary['selection_tta']['log_loss']:.4f} |"
             )
         if len(runs) > 1:
             lines.append(
