@@ -3,9 +3,9 @@
     python benchmarks/speedrun.py --data fer2013.csv --seed 0   trains what is missing, one seed
     python benchmarks/speedrun.py                               writes the page from the results
 
-One change at a time against a fixed cheap baseline: `mien_s` by Muon, 3 epochs, 2 at 32 px and 1 at
-44, in bfloat16. Results are appended to docs/runs/speedrun.jsonl; a change that has one for a seed is not
-trained again.
+One change at a time against a fixed cheap baseline: `mien_s` by Muon, 3 epochs, 2 at 32 px and 1
+at 44, in bfloat16. Results are appended to docs/runs/speedrun.jsonl; a change that has one for a
+seed is not trained again.
 """
 
 import argparse
@@ -81,10 +81,13 @@ HEAD = """\
 # What each change buys
 
 One change at a time against a fixed cheap baseline: `mien_s` by Muon for 3 epochs of FER2013's
-Training faces, 2 at 32 px and 1 at 44, in bfloat16, measured on PublicTest in float32 (averaged weights,
-last epoch). Differences are paired by seed; ± is the standard error over the seeds, and with two
-seeds it is itself a guess: less than about a point of accuracy decides nothing, nor does less than
-about 0.01 of log loss, which is the finer scale. FLOP = 6 x multiply-adds x faces seen.
+Training faces, 2 at 32 px and 1 at 44, in bfloat16, measured on PublicTest in float32 (averaged
+weights, last epoch). Differences are paired by seed; ± is the standard error over the seeds, and
+with two seeds it is itself a guess: less than about a point of accuracy decides nothing, nor does
+less than about 0.01 of log loss, which is the finer scale. So short a training says what learns
+fast; what keeps a long one from learning by heart (erasing, smoothing, mixup, dropout) looks worse
+here than it is. FLOP = 6 x multiply-adds x faces seen; Muon's own arithmetic, a tenth on top, is
+not in it.
 
     python benchmarks/speedrun.py --data fer2013.csv --seed 0    # and --seed 1: trains
     python benchmarks/speedrun.py                                # writes this page
