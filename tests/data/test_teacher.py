@@ -32,6 +32,15 @@ def test_what_does_not_belong_to_the_faces_is_refused(faces, tmp_path):
     path = tmp_path / "t.npz"
     with pytest.raises(MissingError, match=r"t.npz: no such file"):
         read_teacher(path, faces)
+    np.save(tmp_path / "t.npy", np.zeros(3))
+    with pytest.raises(BadInputError, match=r"t.npy: not a teacher's logits"):
+        read_teacher(tmp_path / "t.npy", faces)
+    write_teacher(path, faces, np.zeros((40, 7)))
+    whole = path.read_bytes()
+    for broken in (whole[:200], whole[:-30], whole[:60] + b"????????" + whole[68:]):
+        path.write_bytes(broken)
+        with pytest.raises(BadInputError, match=r"t.npz: not a teacher's logits"):
+            read_teacher(path, faces)
     path.write_bytes(b"something else")
     with pytest.raises(BadInputError, match=r"not a teacher's logits: expected an .npz with rows"):
         read_teacher(path, faces)

@@ -3,6 +3,8 @@
 Hinton, Vinyals, Dean: Distilling the Knowledge in a Neural Network, 2015.
 """
 
+import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -46,11 +48,11 @@ def read_teacher(path: str | Path, faces: FaceSet) -> np.ndarray:
     """
     path = Path(path)
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with zipfile.ZipFile(path), np.load(path, allow_pickle=False) as archive:
             rows, labels, logits, names = (archive[key] for key in _KEYS)
     except FileNotFoundError as error:
         raise MissingError(f"{path}: no such file") from error
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         expected = ", ".join(_KEYS)
         raise BadInputError(
             f"{path}: not a teacher's logits: expected an .npz with {expected}: {error}"
