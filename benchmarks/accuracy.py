@@ -171,9 +171,9 @@ def write_readme() -> None:
         "|---|---|",
         f"| architecture, recipe | `{config.architecture}`, trained from scratch, seed "
         f"{record['recipe']['train']['seed']} |",
-        f"| accuracy on PublicTest ({one['num_faces']:,} faces), one view | **{percent(one)}** |",
+        f"| accuracy on PublicTest ({one['num_faces']:,} faces), one view | **{percent(one)} |",
         f"| the same with test-time views (`--tta`: five crops and their mirror images) "
-        f"| **{percent(many)}** |",
+        f"| **{percent(many)} |",
         f"| log loss, calibration error (15 equal-mass bins), one view "
         f"| {one['log_loss']:.3f}, {one['ece']:.3f} |",
         f"| size | {record['parameters'] / 1e6:.2f} million parameters, {record['mmacs']:.0f} "
