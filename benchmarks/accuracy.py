@@ -7,18 +7,16 @@ Every figure is what a run's export measured and wrote into its model's config; 
 those of the model inside.
 """
 
-import argparse
 import json
-import math
+import statistics
 from collections import defaultdict
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from mien.model_folder import read_config
+from mien.model_folder import read_config, resolve
 from mien.plots.style import BLUE, LINE_COLOURS, finish_axes, new_figure, write_figure
 from mien.recipes import Recipe, load_recipe
-from reproduce import RECORDS, ROOT, collect
+from reproduce import RECORDS, ROOT, collect, runs_to_collect
 
 PAGE = ROOT / "docs" / "accuracy.md"
 PICTURE = ROOT / "docs" / "pictures" / "accuracy.png"
@@ -36,7 +34,7 @@ mien's own nets, trained from scratch on FER2013's 28,709 Training faces and mea
 (3,589 faces) with the averaged weights of the last epoch; every finished run is listed. Recipes
 were chosen on PublicTest, so the figures flatter a little; PrivateTest was not touched. Intervals
 are Wilson's 95 %, of chance in the faces alone. FLOP = 6 x multiply-adds x faces seen, summed over
-resolutions. Minutes are wall clock of 2 cores that mostly had other work beside.
+resolutions. Minutes are wall clock on the cores and threads that each run's `run.json` names.
 *TTA*: logits averaged over five crops and their mirror images.
 
     mien train --recipe mien_s --data fer2013.csv.xz --set train.seed=0
@@ -48,8 +46,7 @@ FOOT = """
 ![Accuracy against training FLOP](pictures/accuracy.png)
 
 The other points are not of one kind: report B's 70 % is of its own validation faces, the
-literature's 72.5 to 73 % of PrivateTest, their FLOP computed from network and epochs. PrivateTest
-gives about 1.5 to 2 points more than PublicTest where both are published for one net.
+literature's 72.5 to 73 % of PrivateTest, their FLOP computed from network and epochs.
 """
 
 
@@ -68,11 +65,7 @@ class Run:
 
 def main() -> None:
     """Collects what is asked for and writes page, picture and table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--collect", type=Path, nargs="*", default=[], metavar="RUN")
-    for run in parser.parse_args().collect:
+    for run in runs_to_collect(__doc__):
         collect(run)
         record = read_config(run / "model").training
         keys = ("parameters", "mmacs", "training_flop", "minutes", "selection", "selection_tta")
@@ -123,9 +116,7 @@ def page(groups: dict[str, list[Run]]) -> str:
 def spread(runs: list[Run], views: str) -> str:
     """Returns the mean accuracy ± standard deviation over seeds, in percent."""
     values = [100 * run.accuracy(views) for run in runs]
-    mean = sum(values) / len(values)
-    deviation = math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1))
-    return f"{mean:.2f} ± {deviation:.2f}"
+    return f"{statistics.fmean(values):.2f} ± {statistics.stdev(values):.2f}"
 
 
 def draw(groups: dict[str, list[Run]]) -> None:
@@ -161,8 +152,8 @@ def draw(groups: dict[str, list[Run]]) -> None:
 
 def write_readme() -> None:
     """Puts the figures of the model inside between the README's two marks."""
-    record = read_config(ROOT / "src/mien/pretrained/default").training
-    config = read_config(ROOT / "src/mien/pretrained/default")
+    config = read_config(resolve("default"))
+    record = config.training
     one, many = record["selection"], record["selection_tta"]
     lines = [
         BEGIN,
@@ -171,16 +162,16 @@ def write_readme() -> None:
         "|---|---|",
         f"| architecture, recipe | `{config.architecture}`, trained from scratch, seed "
         f"{record['recipe']['train']['seed']} |",
-        f"| accuracy on PublicTest ({one['num_faces']:,} faces), one view | **{percent(one)} |",
+        f"| accuracy on PublicTest ({one['num_faces']:,} faces), one view | {percent(one)} |",
         f"| the same with test-time views (`--tta`: five crops and their mirror images) "
-        f"| **{percent(many)} |",
+        f"| {percent(many)} |",
         f"| log loss, calibration error (15 equal-mass bins), one view "
         f"| {one['log_loss']:.3f}, {one['ece']:.3f} |",
         f"| size | {record['parameters'] / 1e6:.2f} million parameters, {record['mmacs']:.0f} "
         "million multiply-adds a face |",
         f"| training | {record['recipe']['train']['epochs']} epochs, "
         f"{record['training_flop']:.1e} FLOP, {record['minutes']:.0f} minutes "
-        "on 2 busy CPU cores |",
+        f"({record['machine']}) |",
         "",
         END,
     ]
@@ -192,9 +183,7 @@ def write_readme() -> None:
 def percent(report: dict[str, Any]) -> str:
     """Returns an accuracy with its interval."""
     low, high = report["accuracy_ci95"]
-    return f"{report['accuracy']:.1%}** (95 % interval {low:.1%} to {high:.1%})".replace(
-        "%**", " %**"
-    )
+    return f"**{100 * report['accuracy']:.1f} %** (95 % interval {low:.1%} to {high:.1%})"
 
 
 if __name__ == "__main__":

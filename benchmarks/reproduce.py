@@ -9,8 +9,8 @@ that was stopped counts with the epochs it did.
 
 import argparse
 import json
-import math
 import shutil
+import statistics
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,15 +97,20 @@ class Run:
 
 def main() -> None:
     """Collects what is asked for and writes the page."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--collect", type=Path, nargs="*", default=[], metavar="RUN")
-    for run in parser.parse_args().collect:
+    for run in runs_to_collect(__doc__):
         collect(run)
     runs = [read_run(folder) for folder in sorted(RECORDS.iterdir()) if folder.is_dir()]
     PAGE.write_text(page([run for run in runs if run.recipe.model.name in REPORTED]))
     print(f"{PAGE.relative_to(ROOT)}: {len(runs)} runs")
+
+
+def runs_to_collect(description: str | None) -> list[Path]:
+    """Returns the run folders that the command line names."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--collect", type=Path, nargs="*", default=[], metavar="RUN")
+    return parser.parse_args().collect
 
 
 def collect(run: Path) -> None:
@@ -163,13 +168,14 @@ def row(group: list[Run]) -> str:
 
 def _figure(group: list[Run], which: str) -> str:
     values = [getattr(run, which) for run in group]
-    mean = sum(values) / len(values)
+    mean = statistics.fmean(values)
     num_faces = group[0].info.selection_faces
     low, high = wilson_interval(round(mean * num_faces), num_faces)
     text = f"**{mean:.1%}** ({low:.1%} to {high:.1%})"
     if len(values) > 1:
-        spread = math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1))
-        text += f", SD {100 * spread:.1f}: " + ", ".join(f"{value:.1%}" for value in values)
+        text += f", SD {100 * statistics.stdev(values):.1f}: " + ", ".join(
+            f"{value:.1%}" for value in values
+        )
     return text
 
 

@@ -62,8 +62,13 @@ class RunInfo:
     @property
     def identity(self) -> dict[str, str]:
         """What must be the same when the run goes on."""
-        hashes = {"train_hash": self.train_hash, "selection_hash": self.selection_hash}
-        return {**hashes, "targets_hash": self.targets_hash} if self.targets_hash else hashes
+        return identity_of(self.train_hash, self.selection_hash, self.targets_hash)
+
+
+def identity_of(train_hash: str, selection_hash: str, targets_hash: str | None) -> dict[str, str]:
+    """Returns the hashes of all that a run learns from; labels need none beside the faces'."""
+    hashes = {"train_hash": train_hash, "selection_hash": selection_hash}
+    return {**hashes, "targets_hash": targets_hash} if targets_hash else hashes
 
 
 def create(run: Path, recipe: Recipe, info: RunInfo) -> None:

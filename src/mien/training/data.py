@@ -11,6 +11,7 @@ from mien.data import read as read_faces
 from mien.errors import BadInputError, UsageError
 from mien.models import normalisation_of
 from mien.recipes import Recipe
+from mien.run_folder import identity_of
 from mien.training.state import channels_of
 
 _SHOWN_PROBLEMS = 3
@@ -47,8 +48,7 @@ class TrainingData:
     @property
     def identity(self) -> dict[str, str]:
         """What must be the same when a run goes on."""
-        hashes = {"train_hash": self.train_hash, "selection_hash": self.selection_hash}
-        return {**hashes, "targets_hash": self.targets_hash} if self.targets_hash else hashes
+        return identity_of(self.train_hash, self.selection_hash, self.targets_hash)
 
     @property
     def warnings(self) -> list[str]:
@@ -81,11 +81,11 @@ def read_training_data(
         UsageError: It lacks what the recipe names; votes or a teacher that the recipe gives no
             weight, or the other way round.
     """
+    _check_opinions(recipe, votes, teacher)
     size = recipe.data.face_size if Path(data).is_dir() else None
     faces = read_faces(data, skip_bad=skip_bad, face_size=size, channels=recipe.data.channels)
     if faces.labels is None:
         raise BadInputError(f"{data}: has no labels to learn from")
-    _check_opinions(recipe, votes, teacher)
     data_hash = faces.content_hash()
     if votes is not None:
         faces = join_votes(faces, Path(votes))

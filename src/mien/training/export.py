@@ -47,7 +47,7 @@ def write_model_folder(folder: Path, net: nn.Module, config: ModelConfig, in_cha
     content = safetensors.torch.save(weights, {"architecture": config.architecture})
     (folder / WEIGHTS).write_bytes(content)  # save_file would make it readable to its owner alone
     write_onnx(classifier, config, folder / NETWORK)
-    describe(folder, config)
+    _write_texts(folder, config)
     difference = parity(classifier, Classifier(folder))
     if not difference < PARITY:
         raise MienError(
@@ -57,10 +57,14 @@ def write_model_folder(folder: Path, net: nn.Module, config: ModelConfig, in_cha
 
 
 def describe(folder: Path, config: ModelConfig) -> None:
-    """Writes what a model folder says of its network: config, model card, the ONNX's metadata."""
+    """Writes anew what a model folder says of its network: metadata, config, model card."""
     model = onnx.load(folder / NETWORK)
     onnx.helper.set_model_props(model, {METADATA_KEY: config.to_json()})
     onnx.save(model, folder / NETWORK)
+    _write_texts(folder, config)
+
+
+def _write_texts(folder: Path, config: ModelConfig) -> None:
     write_config(folder, config)
     (folder / CARD).write_text(model_card(config), encoding="utf-8")
 

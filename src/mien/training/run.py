@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from mien import run_folder
+from mien.data import FaceSet
 from mien.errors import BadInputError, MienError, MissingError, UsageError
-from mien.evaluation import Report, evaluate, fit_temperature, score
+from mien.evaluation import evaluate, fit_temperature, score
 from mien.model_folder import CropGeometry, ModelConfig, read_config, resolve
 from mien.models import count_macs, count_parameters, load_classifier
 from mien.recipes import Recipe, parse_recipe
@@ -67,7 +68,7 @@ def train(
     if state.accelerator.is_main_process:
         run_folder.create(run, faces.recipe, info)
     state.accelerator.wait_for_everyone()
-    return _to_the_end(state, run, info, faces.warnings, data)
+    return _to_the_end(state, run, info, faces.warnings, faces.selection)
 
 
 def resume(run: str | Path, data: str | Path | None = None) -> Path:
@@ -103,7 +104,7 @@ def resume(run: str | Path, data: str | Path | None = None) -> Path:
         raise BadInputError(f"{source}: not the data that {run} was started on")
     if state.accelerator.is_main_process:
         run_folder.cut_metrics(run, state.epoch)
-    return _to_the_end(state, run, info, warnings, source)
+    return _to_the_end(state, run, info, warnings, faces.selection)
 
 
 def export(
@@ -125,7 +126,24 @@ def export(
         MissingError: The folder is no run, or has no checkpoint yet.
         UsageError: The output is taken.
     """
-    run, output = Path(run), Path(output)
+    run = Path(run)
+    info = run_folder.read_info(run)
+    return _export(run, Path(output), keep, _selection_faces(run, info, data or info.data))
+
+
+def _selection_faces(run: Path, info: RunInfo, data: str | Path) -> FaceSet | None:
+    """Returns the faces that a run selected on; None where they are no longer to be had."""
+    recipe = run_folder.read_recipe(run)
+    try:
+        faces = read_training_data(recipe, data, info.skip_bad, info.votes, info.teacher)
+    except MienError:
+        return None
+    return faces.selection if faces.identity == info.identity else None
+
+
+def _export(
+    run: Path, output: Path, keep: Literal["best", "last"] | None, selection: FaceSet | None
+) -> Path:
     recipe, info = run_folder.read_recipe(run), run_folder.read_info(run)
     content = checkpoint.read(run)
     if content is None:
@@ -140,8 +158,8 @@ def export(
     unfinished = output.with_name(f".{output.name}.part-{os.getpid()}")
     try:
         write_model_folder(unfinished, net, config, in_channels(recipe, info.channels))
-        views = _test_time_report(recipe, info, data or info.data, unfinished)
-        if views is not None:
+        if selection is not None:
+            views = evaluate(unfinished, selection, tta=True)
             record = {**config.training, "selection_tta": views.to_json_dict()}
             describe(unfinished, config.model_copy(update={"training": record}))
         if output.exists():
@@ -150,22 +168,6 @@ def export(
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return output
-
-
-def _test_time_report(
-    recipe: Recipe, info: RunInfo, data: str | Path, model: Path
-) -> Report | None:
-    """Returns the report of the exported model with test-time views on the selection faces.
-
-    None where the data is not the run's, or not there.
-    """
-    try:
-        faces = read_training_data(recipe, data, info.skip_bad, info.votes, info.teacher)
-    except MienError:
-        return None
-    if faces.identity != info.identity:
-        return None
-    return evaluate(model, faces.selection, tta=True)
 
 
 def with_architecture_of(recipe: Recipe, config: ModelConfig) -> Recipe:
@@ -250,7 +252,7 @@ def _absolute(model: str | Path) -> str:
 
 
 def _to_the_end(
-    state: TrainingState, run: Path, info: RunInfo, warnings: list[str], data: str | Path
+    state: TrainingState, run: Path, info: RunInfo, warnings: list[str], selection: FaceSet
 ) -> Path:
     """Consumes the loop: every epoch to the metrics, TensorBoard and a checkpoint; then exports."""
     if not state.accelerator.is_main_process:
@@ -277,7 +279,7 @@ def _to_the_end(
                     writer.add_scalar(name, value, record.epoch)
             checkpoint.save(state, run, info.identity)
             console.print(epoch_line(record, state.recipe.train.epochs))
-    export(run, run / run_folder.MODEL, data=data)
+    _export(run, run / run_folder.MODEL, None, selection)
     state.accelerator.wait_for_everyone()
     return run
 
