@@ -160,8 +160,8 @@ def write_readme() -> None:
         "",
         "| | |",
         "|---|---|",
-        f"| architecture, recipe | `{config.architecture}`, trained from scratch, seed "
-        f"{record['recipe']['train']['seed']} |",
+        f"| architecture | `{config.architecture}`, trained from scratch by "
+        f"{record['recipe']['optimizer']['name']}, seed {record['recipe']['train']['seed']} |",
         f"| accuracy on PublicTest ({one['num_faces']:,} faces), one view | {percent(one)} |",
         f"| the same with test-time views (`--tta`: five crops and their mirror images) "
         f"| {percent(many)} |",
