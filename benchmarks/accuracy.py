@@ -163,7 +163,7 @@ def write_readme() -> None:
         f"| architecture | `{config.architecture}`, trained from scratch by "
         f"{record['recipe']['optimizer']['name']}, seed {record['recipe']['train']['seed']} |",
         f"| accuracy on PublicTest ({one['num_faces']:,} faces), one view | {percent(one)} |",
-        f"| the same with test-time views (`--tta`: five crops and their mirror images) "
+        f"| the same with test-time views (`--tta`: three zooms and their mirror images) "
         f"| {percent(many)} |",
         f"| log loss, calibration error (15 equal-mass bins), one view "
         f"| {one['log_loss']:.3f}, {one['ece']:.3f} |",

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+from PIL import Image
 
 from mien.classifier import Classifier
-from mien.views import centre_crop, test_time_views
+from mien.views import centre_crop, test_time_views, zoom
 from tiny_model import write_tiny_model
 
 test_time_views.__test__ = False
@@ -21,15 +22,28 @@ def test_the_centre_is_cut_evenly():
         centre_crop(faces, 50)
 
 
-def test_ten_views_are_five_places_and_their_mirror_images():
+def resized(face: np.ndarray, size: int) -> np.ndarray:
+    return np.asarray(Image.fromarray(face).resize((size, size), Image.Resampling.BILINEAR))
+
+
+def test_six_views_are_three_zooms_as_pillow_makes_them_and_their_mirror_images():
     faces = numbered()
-    places = [(2, 2), (0, 0), (0, 4), (4, 0), (4, 4)]
+    whole = np.stack([resized(face, 44) for face in faces])
+    near = np.stack([resized(face[4:44, 4:44], 44) for face in faces])
     views = test_time_views(faces, 44)
-    assert len(views) == 10
-    for number, (top, left) in enumerate(places):
-        crop = faces[:, top : top + 44, left : left + 44]
-        np.testing.assert_array_equal(views[2 * number], crop)
-        np.testing.assert_array_equal(views[2 * number + 1], crop[:, :, ::-1])
+    assert len(views) == 6
+    for number, expected in enumerate([faces[:, 2:46, 2:46], whole, near]):
+        assert views[2 * number].dtype == np.uint8
+        np.testing.assert_allclose(views[2 * number].astype(int), expected.astype(int), atol=1)
+        np.testing.assert_array_equal(views[2 * number + 1], views[2 * number][:, :, ::-1])
+
+
+def test_a_zoom_keeps_colours_apart_and_even_faces_even():
+    faces = np.broadcast_to(np.array([10, 200, 30], np.uint8), (2, 48, 48, 3))
+    for region, size in ((48, 44), (40, 44), (48, 7), (5, 44)):
+        views = zoom(faces, region, size)
+        assert views.shape == (2, size, size, 3)
+        assert (views == [10, 200, 30]).all()
 
 
 def test_without_room_for_crops_there_is_the_mirror_image_alone():
@@ -49,4 +63,4 @@ def test_test_time_logits_are_the_mean_over_the_views(tmp_path):
     np.testing.assert_allclose(
         classifier.logits(faces), classifier.run(faces[:, 2:46, 2:46, None]), rtol=1e-5
     )
-    assert classifier.num_views(tta=True) == 10
+    assert classifier.num_views(tta=True) == 6

@@ -57,7 +57,7 @@ class Classifier:
         """Returns how many views of each face are averaged."""
         if not tta:
             return 1
-        return 10 if self.config.input_size < self.config.face_size else 2
+        return 6 if self.config.input_size < self.config.face_size else 2
 
     def logits(self, faces: np.ndarray, tta: bool = False, batch_size: int = 64) -> np.ndarray:
         """Returns the calibrated logits of face images, float32 `[N, K]`.

@@ -31,7 +31,7 @@ def evaluate(
         bool,
         typer.Option(
             "--tta",
-            help="Average test-time views: five crops and their mirror images where the network "
+            help="Average test-time views: three zooms and their mirror images where the network "
             "looks at a crop, else the face and its mirror image.",
         ),
     ] = False,
