@@ -20,6 +20,7 @@ import numpy as np
 
 from mien.evaluation import metrics
 from mien.models import count_macs, create_model
+from mien.plots.style import BLUE, ORANGE, finish_axes, new_figure, plain, write_figure
 from mien.recipes import Recipe, load_recipe
 from mien.training.data import read_training_data
 from mien.training.loop import epochs, selection_logits
@@ -28,6 +29,7 @@ from mien.training.state import TrainingState, start
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "runs" / "speedrun.jsonl"
 PAGE = ROOT / "docs" / "speedrun.md"
+PICTURE = ROOT / "docs" / "pictures" / "speedrun.png"
 
 BASELINE = Path(__file__).with_suffix(".toml")
 CHANGES: dict[str, tuple[str, ...]] = {
@@ -85,6 +87,15 @@ not in it.
 
 """
 
+FOOT = """
+![Differences of log loss to the baseline](pictures/speedrun.png)
+
+A dot is a seed.
+"""
+
+LIMIT = 0.08
+"""What is beyond is drawn at the picture's edge, with its figure."""
+
 
 def main() -> None:
     """Trains what is missing, or writes the page."""
@@ -96,8 +107,10 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=CHANGES, default=list(CHANGES))
     options = parser.parse_args()
     if options.data is None:
-        PAGE.write_text(page(read_results()))
-        print(PAGE.relative_to(ROOT))
+        results = read_results()
+        PAGE.write_text(page(results))
+        draw(results)
+        print(PAGE.relative_to(ROOT), PICTURE.relative_to(ROOT))
         return
     for name in options.only:
         done = {(result["change"], result["seed"]) for result in read_results()}
@@ -160,18 +173,14 @@ def read_results() -> list[dict[str, Any]]:
 
 def page(results: list[dict[str, Any]]) -> str:
     """Returns the page as Markdown, the best log loss first."""
-    by_change: dict[str, dict[int, dict[str, Any]]] = defaultdict(dict)
-    for result in results:
-        by_change[result["change"]][result["seed"]] = result
+    by_change = best_first(results)
     base = by_change["baseline"]
     lines = [
         "| change | settings | FLOP | seeds | accuracy % | with mirror % | difference | log loss "
         "| difference |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    ordered = sorted(by_change, key=lambda name: mean(by_change[name], "log_loss"))
-    for name in ordered:
-        runs = by_change[name]
+    for name, runs in by_change.items():
         settings = "<br>".join(f"`{setting}`" for setting in CHANGES.get(name, ()))
         lines.append(
             f"| {name} | {settings} | {mean(runs, 'flop'):.2e} "
@@ -180,7 +189,46 @@ def page(results: list[dict[str, Any]]) -> str:
             f"| {difference(runs, base, 'accuracy_tta', 100, 1)} | {mean(runs, 'log_loss'):.4f} "
             f"| {difference(runs, base, 'log_loss', 1, 4)} |"
         )
-    return HEAD + "\n".join(lines) + "\n"
+    return HEAD + "\n".join(lines) + "\n" + FOOT
+
+
+def best_first(results: list[dict[str, Any]]) -> dict[str, dict[int, dict[str, Any]]]:
+    """Returns the results by change and seed, the change of the lowest log loss first."""
+    by_change: dict[str, dict[int, dict[str, Any]]] = defaultdict(dict)
+    for result in results:
+        by_change[result["change"]][result["seed"]] = result
+    return dict(sorted(by_change.items(), key=lambda item: mean(item[1], "log_loss")))
+
+
+def draw(results: list[dict[str, Any]]) -> None:
+    """Draws each change's differences of log loss to the baseline, a dot for a seed."""
+    by_change = best_first(results)
+    base = by_change.pop("baseline")
+    figure = new_figure(7, 1.2 + 0.27 * len(by_change))
+    axes = figure.add_subplot()
+    for place, runs in enumerate(by_change.values()):
+        values = [runs[seed]["log_loss"] - base[seed]["log_loss"] for seed in runs]
+        outside = min(values) > LIMIT
+        shown = [LIMIT] if outside else values
+        colour = BLUE if np.mean(values) < 0 else ORANGE
+        axes.plot([0, np.mean(shown)], [place, place], color=colour, linewidth=2)
+        axes.plot(
+            shown, [place] * len(shown), ">" if outside else "o", color=colour,
+            markeredgecolor="black", clip_on=False,
+        )  # fmt: skip
+        if outside:
+            axes.annotate(
+                f"{np.mean(values):+.2f}", (LIMIT, place), (-8, 0), textcoords="offset points",
+                ha="right", va="center", fontsize=8,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+            )  # fmt: skip
+    axes.axvline(0, color="black", linewidth=1)
+    axes.set_xlim(-LIMIT, LIMIT)
+    axes.set_yticks(range(len(by_change)), [plain(name) for name in by_change])
+    axes.invert_yaxis()
+    axes.set_xlabel("log loss on PublicTest less the baseline's: left is better")
+    finish_axes(axes)
+    write_figure(figure, PICTURE)
 
 
 def mean(runs: dict[int, dict[str, Any]], key: str) -> float:

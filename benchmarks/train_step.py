@@ -65,7 +65,7 @@ def report(value: dict[str, float], resnet9: float, recipe: str) -> None:
     workers, plain = max((value[f"plain-{n}"], n) for n in range(3))[::-1]
     limit = value["matmul"]
     cores, load = os.cpu_count(), os.getloadavg()[0]
-    print(f"{platform.machine()}, {cores} cores, load before {load:.1f}; {recipe}, batch 128\n")
+    print(f"{platform.machine()}, {cores} cores, load at the end {load:.1f}; {recipe}, batch 128\n")
     print("| training | faces/s | GFLOP/s | against plain |")
     print("|---|---|---|---|")
     rows = {
