@@ -37,10 +37,10 @@ WAYS: dict[str, tuple[int | str, ...]] = {
 HEAD = """\
 # Views at test time
 
-Logits are averaged over several views of a face. Means over {count}, on PublicTest; every view is
-44 x 44, what the network takes. ± is the standard deviation over the models of the difference from
-the mirrored centre, paired. A lower log loss is better, and decides where accuracies lie within
-half a point of each other.
+Logits are averaged over several views of a face, each 44 x 44, what the network takes. Means over
+{models}, on PublicTest. The difference is to the centre and its mirror image, paired by model, ±
+its standard deviation. Where accuracies lie within half a point of each other, the log loss is the
+finer scale.
 
 | views | one of each: % | with mirror images: % | difference | log loss |
 |---|---|---|---|---|
@@ -63,10 +63,12 @@ def main() -> None:
     parser.add_argument("models", nargs="+", type=Path)
     options = parser.parse_args()
     faces = read(options.data).take_split(SPLIT)
-    models = [logits_of_views(Classifier(model, num_threads=1), faces.images) for model in options.models]
+    models = [
+        logits_of_views(Classifier(model, num_threads=1), faces.images) for model in options.models
+    ]
     rows = [row(name, views, models, faces.labels) for name, views in WAYS.items()]
-    names = " and ".join(model.name for model in options.models)
-    PAGE.write_text(HEAD.format(count=names) + "\n".join(rows) + "\n" + FOOT)
+    names = ", ".join(model.name for model in options.models)
+    PAGE.write_text(HEAD.format(models=names) + "\n".join(rows) + "\n" + FOOT)
     print(PAGE.read_text())
 
 

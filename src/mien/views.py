@@ -67,4 +67,3 @@ def _weights(side: int, size: int) -> np.ndarray:
     distances = np.abs(np.arange(side) - centres[:, None]) / reach
     weights = np.maximum(1 - distances, 0)
     return (weights / weights.sum(1, keepdims=True)).astype(np.float32)
-

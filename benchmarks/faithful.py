@@ -1,0 +1,90 @@
+"""How much of an expression goes when what an explanation points at is hidden: docs/explain.md.
+
+    python benchmarks/faithful.py --data fer2013.csv MODEL ...
+
+Of each face (PublicTest, drawn with seed 0) the fifth of the pixels with the most evidence for the
+named expression is made grey; the figure is by how much its log odds fall (the deletion test of
+Petsiuk et al. 2018, at one point). More is better; blobs at random are the floor.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from mien.data import read
+from mien.explanation import grad_cam, integrated_gradients
+from mien.models import FaceClassifier, load_classifier
+from mien.views import centre_crop
+
+HIDDEN = 0.2
+SMOOTH = 7
+"""Side over which pixels' contributions are averaged: a cell of the last maps."""
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--faces", type=int, default=150)
+    parser.add_argument("models", nargs="+")
+    options = parser.parse_args()
+    images = read(options.data).take_split("PublicTest").images
+    rng = np.random.default_rng(0)
+    images = images[rng.choice(len(images), options.faces, replace=False)]
+    print("| model | Grad-CAM | integrated gradients | random blobs |\n|---|---|---|---|")
+    for model in options.models:
+        classifier = load_classifier(model)
+        falls = np.array([falls_of_face(classifier, image, rng) for image in images])
+        errors = falls.std(axis=0, ddof=1) / len(falls) ** 0.5
+        cells = [f"{m:.2f} ± {e:.2f}" for m, e in zip(falls.mean(axis=0), errors, strict=True)]
+        print(f"| {Path(model).name} | " + " | ".join(cells) + " |", flush=True)
+
+
+def falls_of_face(
+    classifier: FaceClassifier, image: np.ndarray, rng: np.random.Generator
+) -> list[float]:
+    """Returns the falls of the log odds, by Grad-CAM, integrated gradients and blobs."""
+    view = centre_crop(image[None], 44)[0]
+    before = scores(classifier, view[None])
+    label = int(before.argmax())
+    pixels = integrated_gradients(classifier, view, label, num_steps=16).values
+    evidence = [
+        grad_cam(classifier, view, label).values,
+        enlarged(F.avg_pool2d(as_map(pixels), SMOOTH, 1, SMOOTH // 2), len(view)),
+        enlarged(as_map(rng.random((6, 6))), len(view)),
+    ]
+    grey = round(255 * float(classifier.mean.mean()))
+    hidden = [np.where(e > np.quantile(e, 1 - HIDDEN), grey, view) for e in evidence]
+    after = scores(classifier, np.stack(hidden).astype(np.uint8))
+    return (log_odds(before, label) - log_odds(after, label)).tolist()
+
+
+def as_map(values: np.ndarray) -> torch.Tensor:
+    """Returns values `[h, h]` as a batch of one map of one channel."""
+    return torch.from_numpy(values).float()[None, None]
+
+
+def enlarged(values: torch.Tensor, side: int) -> np.ndarray:
+    """Returns a map at another size, float32 `[side, side]`."""
+    return F.interpolate(values, (side, side), mode="bilinear", align_corners=False)[0, 0].numpy()
+
+
+def scores(classifier: FaceClassifier, views: np.ndarray) -> torch.Tensor:
+    """Returns the logits of grey views."""
+    with torch.no_grad():
+        return classifier(torch.from_numpy(np.ascontiguousarray(views))[..., None])
+
+
+def log_odds(logits: torch.Tensor, label: int) -> torch.Tensor:
+    """Returns the log odds of a class against all others, `[N]`."""
+    others = torch.cat([logits[:, :label], logits[:, label + 1 :]], 1)
+    return logits[:, label] - others.logsumexp(1)
+
+
+if __name__ == "__main__":
+    main()
