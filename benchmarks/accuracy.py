@@ -85,7 +85,8 @@ def main() -> None:
     for run in runs:
         groups[run.name.rpartition("-")[0]].append(run)
     PAGE.write_text(page(groups))
-    draw({name: runs for name, runs in groups.items() if name in list_recipes()})
+    shipped = list_recipes()
+    draw({name: runs for name, runs in groups.items() if name in shipped})
     write_readme()
 
 

@@ -107,9 +107,9 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=CHANGES, default=list(CHANGES))
     options = parser.parse_args()
     if options.data is None:
-        results = read_results()
-        PAGE.write_text(page(results))
-        draw(results)
+        by_change = best_first(read_results())
+        PAGE.write_text(page(by_change))
+        draw(by_change)
         print(PAGE.relative_to(ROOT), PICTURE.relative_to(ROOT))
         return
     for name in options.only:
@@ -171,9 +171,8 @@ def read_results() -> list[dict[str, Any]]:
     return [json.loads(line) for line in RESULTS.read_text().splitlines()]
 
 
-def page(results: list[dict[str, Any]]) -> str:
-    """Returns the page as Markdown, the best log loss first."""
-    by_change = best_first(results)
+def page(by_change: dict[str, dict[int, dict[str, Any]]]) -> str:
+    """Returns the page as Markdown, a row for a change."""
     base = by_change["baseline"]
     lines = [
         "| change | settings | FLOP | seeds | accuracy % | with mirror % | difference | log loss "
@@ -200,13 +199,13 @@ def best_first(results: list[dict[str, Any]]) -> dict[str, dict[int, dict[str, A
     return dict(sorted(by_change.items(), key=lambda item: mean(item[1], "log_loss")))
 
 
-def draw(results: list[dict[str, Any]]) -> None:
+def draw(by_change: dict[str, dict[int, dict[str, Any]]]) -> None:
     """Draws each change's differences of log loss to the baseline, a dot for a seed."""
-    by_change = best_first(results)
-    base = by_change.pop("baseline")
-    figure = new_figure(7, 1.2 + 0.27 * len(by_change))
+    base = by_change["baseline"]
+    changes = {name: runs for name, runs in by_change.items() if runs is not base}
+    figure = new_figure(7, 1.2 + 0.27 * len(changes))
     axes = figure.add_subplot()
-    for place, runs in enumerate(by_change.values()):
+    for place, runs in enumerate(changes.values()):
         values = [runs[seed]["log_loss"] - base[seed]["log_loss"] for seed in runs]
         outside = min(values) > LIMIT
         shown = [LIMIT] if outside else values
@@ -224,7 +223,7 @@ def draw(results: list[dict[str, Any]]) -> None:
             )  # fmt: skip
     axes.axvline(0, color="black", linewidth=1)
     axes.set_xlim(-LIMIT, LIMIT)
-    axes.set_yticks(range(len(by_change)), [plain(name) for name in by_change])
+    axes.set_yticks(range(len(changes)), [plain(name) for name in changes])
     axes.invert_yaxis()
     axes.set_xlabel("log loss on PublicTest less the baseline's: left is better")
     finish_axes(axes)

@@ -7,7 +7,7 @@ import numpy as np
 from mien.errors import BadInputError, MissingError
 from mien.model_folder import METADATA_KEY, NETWORK, parse_config, resolve
 from mien.pictures import to_grey
-from mien.views import centre_crop, test_time_views
+from mien.views import centre_crop, count_test_time_views, test_time_views
 
 
 class Classifier:
@@ -57,7 +57,7 @@ class Classifier:
         """Returns how many views of each face are averaged."""
         if not tta:
             return 1
-        return 6 if self.config.input_size < self.config.face_size else 2
+        return count_test_time_views(self.config.face_size, self.config.input_size)
 
     def logits(self, faces: np.ndarray, tta: bool = False, batch_size: int = 64) -> np.ndarray:
         """Returns the calibrated logits of face images, float32 `[N, K]`.

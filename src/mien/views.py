@@ -31,10 +31,18 @@ def test_time_views(faces: np.ndarray, size: int) -> list[np.ndarray]:
     Zooms are worth more than the usual five crops, which the network sees nearly alike:
     docs/test-time-views.md.
     """
-    side = faces.shape[1]
-    regions = [size, side, round(size**2 / side)] if size < side else [size]
-    zooms = [zoom(faces, region, size) for region in regions]
+    zooms = [zoom(faces, region, size) for region in _regions(faces.shape[1], size)]
     return [view for each in zooms for view in (each, each[:, :, ::-1])]
+
+
+def count_test_time_views(side: int, size: int) -> int:
+    """Returns how many views `test_time_views` gives of faces of `side` pixels."""
+    return 2 * len(_regions(side, size))
+
+
+def _regions(side: int, size: int) -> list[int]:
+    """Returns the sides of the parts of a face that the views show."""
+    return [size, side, max(round(size**2 / side), 1)] if size < side else [size]
 
 
 def zoom(faces: np.ndarray, region: int, size: int) -> np.ndarray:

@@ -1,6 +1,6 @@
 """What averaging views at test time buys: docs/test-time-views.md.
 
-    python benchmarks/test_time_views.py --data fer2013.csv MODEL ...
+    python benchmarks/views.py --data fer2013.csv MODEL ...
 
 Each way of looking is measured with every model on PublicTest and averaged over the models.
 """
@@ -15,6 +15,7 @@ from mien.classifier import Classifier
 from mien.data import read
 from mien.evaluation import metrics
 from mien.views import zoom
+from speedrun import accuracy
 
 PAGE = Path(__file__).parents[1] / "docs" / "test-time-views.md"
 SPLIT = "PublicTest"
@@ -34,13 +35,16 @@ WAYS: dict[str, tuple[int | str, ...]] = {
     "five crops and two zooms, 40 and 48": (*FIVE, 40, 48),
 }
 
+Logits = dict[int | str, tuple[np.ndarray, np.ndarray]]
+"""Of each view and of its mirror image, float32 `[N, K]` each."""
+
 HEAD = """\
 # Views at test time
 
 Logits are averaged over several views of a face, each 44 x 44, what the network takes. Means over
-{models}, on PublicTest. The difference is to the centre and its mirror image, paired by model, ±
-its standard deviation. Where accuracies lie within half a point of each other, the log loss is the
-finer scale.
+{models},
+on PublicTest. The difference is to the centre and its mirror image, paired by model, ± its standard
+deviation. Where accuracies lie within half a point of each other, the log loss is the finer scale.
 
 | views | one of each: % | with mirror images: % | difference | log loss |
 |---|---|---|---|---|
@@ -50,7 +54,7 @@ FOOT = """
 A network sees five crops nearly alike, so they err alike; zooms differ more. `--tta` takes the
 three zooms: six views instead of the ten of the usual crops. More of them gain little.
 
-    python benchmarks/test_time_views.py --data fer2013.csv MODEL ...
+    python benchmarks/views.py --data fer2013.csv MODEL ...
 """
 
 
@@ -72,9 +76,7 @@ def main() -> None:
     print(PAGE.read_text())
 
 
-def logits_of_views(
-    classifier: Classifier, faces: np.ndarray
-) -> dict[int | str, tuple[np.ndarray, np.ndarray]]:
+def logits_of_views(classifier: Classifier, faces: np.ndarray) -> Logits:
     """Returns the logits of each view and of its mirror image, float32 `[N, K]` each."""
     views = {region: zoom(faces, region, 44) for region in REGIONS}
     for name, (top, left) in CORNERS.items():
@@ -85,24 +87,23 @@ def logits_of_views(
     }
 
 
-def row(name, views, models, labels) -> str:
+def row(name: str, views: tuple[int | str, ...], models: list[Logits], labels: np.ndarray) -> str:
     """Returns a way of looking as a row of the table."""
+
+    def percent(logits: np.ndarray) -> float:
+        return 100 * accuracy(logits, labels)
+
     once = [np.mean([logits[view][0] for view in views], axis=0) for logits in models]
     twice = [np.mean([logits[view] for view in views], axis=(0, 1)) for logits in models]
     start = [np.mean(logits[44], axis=0) for logits in models]
-    gains = [accuracy(a, labels) - accuracy(b, labels) for a, b in zip(twice, start, strict=True)]
+    gains = [percent(a) - percent(b) for a, b in zip(twice, start, strict=True)]
     spread = f" ± {statistics.stdev(gains):.2f}" if len(gains) > 1 and any(gains) else ""
     return (
-        f"| {name} | {statistics.fmean(accuracy(each, labels) for each in once):.2f} "
-        f"| {statistics.fmean(accuracy(each, labels) for each in twice):.2f} "
+        f"| {name} | {statistics.fmean(map(percent, once)):.2f} "
+        f"| {statistics.fmean(map(percent, twice)):.2f} "
         f"| {statistics.fmean(gains):+.2f}{spread} "
         f"| {statistics.fmean(metrics.log_loss(each, labels) for each in twice):.4f} |"
     )
-
-
-def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Returns the accuracy in percent."""
-    return 100 * metrics.accuracy(metrics.confusion_matrix(logits, labels))
 
 
 if __name__ == "__main__":
