@@ -69,7 +69,7 @@ def test_json_of_several_models_names_them_and_their_differences(tmp_path, model
     assert list(document) == ["models", "differences", "groups"]
     reports = document["models"]
     assert [report.pop("model") for report in reports] == [str(model), str(other)]
-    assert [report["num_views"] for report in reports] == [10, 2]
+    assert [report["num_views"] for report in reports] == [6, 2]
     assert reports[1] == json.loads(run(other, *options).stdout)
     (difference,) = document["differences"]
     assert (difference["reference"], difference["model"]) == (str(model), str(other))
