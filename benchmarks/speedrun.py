@@ -13,10 +13,14 @@ import json
 import math
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from mien.evaluation import metrics
 from mien.models import count_macs, create_model
@@ -68,7 +72,50 @@ CHANGES: dict[str, tuple[str, ...]] = {
     "no dropout": ("model.options.dropout=0.0",),
     "weight decay 2e-3": ("optimizer.weight_decay=2e-3",),
     "self-adaptive targets in the last epoch": ("train.self_target_start=0.6",),
+    "first layer starts as a whitening": (),
+    "blocks' convolutions start as identities": (),
+    "batch norm measured anew at the end": (),
 }
+
+
+def whiten(net: nn.Module, views: Tensor) -> None:
+    """Starts the stem as the whitened principal components of 3x3 patches and their negatives.
+
+    Page 2019, Jordan 2024. Filters beyond those stay random.
+    """
+    patches = F.unfold(views[:5000], 3).transpose(1, 2).reshape(-1, 9)  # [patches, 9]
+    values, vectors = torch.linalg.eigh(torch.cov(patches.T))
+    filters = (vectors / (values + 5e-4).sqrt()).T.reshape(9, 1, 3, 3)
+    net.stem[0].weight[:18].copy_(torch.cat([filters, -filters]))
+
+
+def start_as_identities(net: nn.Module, views: Tensor) -> None:
+    """Starts the first filters of a block's convolutions as identities (dirac; Jordan 2024)."""
+    del views
+    for block in net.blocks:
+        for conv in (block.conv1, block.conv2):
+            nn.init.dirac_(conv.weight[: conv.in_channels])
+
+
+def measure_batch_norm(net: nn.Module, views: Tensor) -> None:
+    """Replaces batch norm's averaged statistics by those of the training faces, unaugmented."""
+    norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain mean over the batches
+        norm.train()
+    for batch in views.split(512):
+        net(batch)
+    net.eval()
+
+
+STARTS: dict[str, Callable[[nn.Module, Tensor], None]] = {
+    "first layer starts as a whitening": whiten,
+    "blocks' convolutions start as identities": start_as_identities,
+}
+ENDS = {"batch norm measured anew at the end": measure_batch_norm}
+"""What a change does to the net, given all training faces as views `[N, 1, 44, 44]`, before and
+after the training."""
 
 HEAD = """\
 # What each change buys
@@ -127,7 +174,12 @@ def measure(name: str, seed: int, data: Path) -> dict[str, Any]:
     faces = read_training_data(recipe, data)
     state = start(faces.recipe, faces.train, faces.selection)
     started = time.perf_counter()
+    if name in STARTS:
+        apply(STARTS[name], state, state.bare_net)
+        apply(STARTS[name], state, state.measured_net)
     records = list(epochs(state))
+    if name in ENDS:
+        apply(ENDS[name], state, state.measured_net)
     seconds = time.perf_counter() - started
     logits = selection_logits(state, state.measured_net)
     return {
@@ -141,6 +193,17 @@ def measure(name: str, seed: int, data: Path) -> dict[str, Any]:
         "flop": flop(recipe, [record.size for record in records[1:]], len(state.train_faces)),
         "seconds": round(seconds),
     }
+
+
+@torch.no_grad()
+def apply(
+    change: Callable[[nn.Module, Tensor], None], state: TrainingState, net: nn.Module
+) -> None:
+    """Changes the net, given all training faces as it sees them."""
+    side, size = state.train_faces.shape[-1], state.recipe.data.input_size
+    first = (side - size) // 2
+    faces = state.train_faces[:, :, first : first + size, first : first + size].float() / 255
+    change(net, (faces - state.recipe.data.mean[0]) / state.recipe.data.std[0])
 
 
 def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
@@ -180,7 +243,8 @@ def page(by_change: dict[str, dict[int, dict[str, Any]]]) -> str:
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, runs in by_change.items():
-        settings = "<br>".join(f"`{setting}`" for setting in CHANGES.get(name, ()))
+        hooks = [hook[name].__name__ for hook in (STARTS, ENDS) if name in hook]
+        settings = "<br>".join(f"`{setting}`" for setting in (*CHANGES[name], *hooks))
         lines.append(
             f"| {name} | {settings} | {mean(runs, 'flop'):.2e} "
             f"| {', '.join(map(str, sorted(runs)))} | {100 * mean(runs, 'accuracy'):.1f} "
