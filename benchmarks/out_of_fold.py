@@ -1,6 +1,7 @@
 """A teacher's logits of every Training face, each from a net that did not learn that face.
 
     python benchmarks/out_of_fold.py --data fer2013.csv --recipe mien_s --output FOLDS [--folds 5]
+        [--votes fer2013new.csv --set train.vote_weight=0.3]
 
 Trains one net per fold (stopped ones go on), reads the fold it left out with test-time views, and
 writes FOLDS/teacher.npz for `mien train --teacher`. Logits of several recipes or seeds are averaged
@@ -27,6 +28,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--recipe", default="mien_s")
     parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--votes", type=Path)
     parser.add_argument("--set", dest="settings", action="append", default=[])
     parser.add_argument("--average", type=Path, nargs="+", default=[], metavar="FOLDS")
     parser.add_argument("--output", type=Path, required=True)
@@ -55,7 +57,7 @@ def out_of_fold(options: argparse.Namespace, faces: FaceSet) -> np.ndarray:
         if run.exists():
             resume(run, options.data)
         else:
-            train(recipe, options.data, run)
+            train(recipe, options.data, run, votes=options.votes)
         folds = assign_folds(faces.labels, options.folds, recipe.data.split_seed)
         logits[folds == fold] = Classifier(run).logits(faces.images[folds == fold], tta=True)
     return logits
