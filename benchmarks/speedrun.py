@@ -59,6 +59,7 @@ CHANGES: dict[str, tuple[str, ...]] = {
     "all epochs at 44 px": ("train.sizes=[]",),
     "no label smoothing": ("train.label_smoothing=0.0",),
     "light mixup": ("augment.mixup=0.1",),
+    "CutMix": ("augment.cutmix=1.0",),
     "no averaging": ("train.ema_decay=0.0",),
     "float32": ("train.precision=float32",),
     "momentum 0.8": ("optimizer.momentum=0.8",),

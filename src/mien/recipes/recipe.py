@@ -94,6 +94,9 @@ class Augment(_Section):
     """Side of a square set to mean grey, at the network's full input size."""
     mixup: float = Field(default=0.0, ge=0)
     """Mix pairs of faces with a weight from Beta(this, this)."""
+    cutmix: float = Field(default=0.0, ge=0)
+    """Set a square of another face into each face, its part of the area from Beta(this, this); with
+    mixup too, each batch is mixed one way or the other."""
 
 
 class Optimizer(_Section):
@@ -185,8 +188,11 @@ class Recipe(_Section):
     def _consistent(self) -> "Recipe":
         if self.train.clip_value and self.train.clip_norm:
             raise ValueError("clip by value or by norm, not both")
-        if self.augment.mixup and self.train.self_target_start < 1:
-            raise ValueError("train.self_target_start needs unmixed faces: augment.mixup must be 0")
+        if (self.augment.mixup or self.augment.cutmix) and self.train.self_target_start < 1:
+            raise ValueError(
+                "train.self_target_start needs unmixed faces: "
+                "augment.mixup and augment.cutmix must be 0"
+            )
         if self.train.vote_weight + self.train.teacher_weight > 1:
             raise ValueError("train.vote_weight and train.teacher_weight sum to more than 1")
         if self.data.folds == 1 or self.data.fold >= max(self.data.folds, 1):

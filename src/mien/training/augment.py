@@ -105,11 +105,27 @@ def mirrored_faces(
     return torch.zeros(len(indices), dtype=torch.bool, device=indices.device)
 
 
-def mix(views: Tensor, targets: Tensor, alpha: float, randomness: Randomness) -> tuple[Tensor, ...]:
-    """Returns views `[B, C, s, s]` and targets `[B, K]` mixed in pairs (Zhang et al. 2018)."""
-    weight = float(randomness.scalars.beta(alpha, alpha))
+def mixed(
+    views: Tensor, targets: Tensor, knobs: Augment, randomness: Randomness
+) -> tuple[Tensor, Tensor]:
+    """Returns views `[B, C, s, s]` and targets `[B, K]`, mixed in pairs if the knobs ask for it.
+
+    Mixup is a weighted mean of two faces (Zhang et al. 2018); CutMix sets a square of one into the
+    other (Yun et al. 2019). Targets are mixed by what is seen of each face.
+    """
+    if not (knobs.mixup or knobs.cutmix):
+        return views, targets
+    cut = knobs.cutmix > 0
+    if knobs.mixup and knobs.cutmix:
+        cut = bool(randomness.scalars.random() < 0.5)
+    alpha = knobs.cutmix if cut else knobs.mixup
+    other = float(1 - randomness.scalars.beta(alpha, alpha))
     order = torch.randperm(len(views), generator=randomness.tensors, device=views.device)
-    return views.lerp(views[order], 1 - weight), targets.lerp(targets[order], 1 - weight)
+    if not cut:
+        return views.lerp(views[order], other), targets.lerp(targets[order], other)
+    squares = _squares(views, other**0.5 * views.shape[-1], randomness)
+    seen = squares.float().mean((2, 3))  # [B, 1]
+    return torch.where(squares, views[order], views), targets.lerp(targets[order], seen)
 
 
 def _identity(count: int, crop: float, device: torch.device) -> Tensor:
@@ -179,12 +195,16 @@ def _luma(pixels: Tensor) -> Tensor:
 
 
 def _erase(views: Tensor, extent: float, grey: float, randomness: Randomness) -> Tensor:
-    """Returns views with one square each set to grey; its centre is anywhere (DeVries 2017)."""
+    """Returns views with one square each set to grey (DeVries 2017)."""
+    return views.masked_fill(_squares(views, extent, randomness), grey)
+
+
+def _squares(views: Tensor, extent: float, randomness: Randomness) -> Tensor:
+    """Returns a square of this side for each view, its centre anywhere, bool `[B, 1, s, s]`."""
     count, size = len(views), views.shape[-1]
     places = torch.arange(size, device=views.device) + 0.5  # [s]
     inside = []
     for _ in range(2):
         centres = torch.rand(count, 1, generator=randomness.tensors, device=views.device) * size
         inside.append((places - centres).abs() < extent / 2)  # [B, s]
-    square = inside[0][:, None, :, None] & inside[1][:, None, None, :]  # [B, 1, s, s]
-    return views.masked_fill(square, grey)
+    return inside[0][:, None, :, None] & inside[1][:, None, None, :]

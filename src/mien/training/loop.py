@@ -16,7 +16,7 @@ from accelerate.utils import broadcast
 from torch import Tensor, nn
 
 from mien.evaluation import metrics
-from mien.training.augment import Randomness, mirrored_faces, mix, training_views
+from mien.training.augment import Randomness, mirrored_faces, mixed, training_views
 from mien.training.optimizers import learning_rate, set_rate
 from mien.training.state import Measured, Progress, TrainingState, seed_everything
 
@@ -86,8 +86,7 @@ def epochs(state: TrainingState) -> Iterator[EpochRecord]:
             )  # [B, C, size, size]
             labels = state.train_labels[indices]
             targets = state.train_targets[indices]  # [B, K]
-            if recipe.augment.mixup:
-                views, targets = mix(views, targets, recipe.augment.mixup, randomness)
+            views, targets = mixed(views, targets, recipe.augment, randomness)
             views = classifier.normalise(views).contiguous(memory_format=torch.channels_last)
 
             with state.autocast():

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from mien.errors import UsageError
 from mien.plots.search import draw_lr_range
 from mien.recipes import load_recipe
-from mien.training.augment import Randomness, mirrored_faces, mix, training_views
+from mien.training.augment import Randomness, mirrored_faces, mixed, training_views
 from mien.training.optimizers import set_rate
 from mien.training.search_faces import faces_for_trials
 from mien.training.search_result import write_picture, write_whole
@@ -174,8 +174,7 @@ def _steps(state: TrainingState, rates: Sequence[float]) -> Iterator[tuple[float
             randomness=randomness,
         )  # [B, C, S, S]
         targets = state.train_targets[indices]
-        if recipe.augment.mixup:
-            views, targets = mix(views, targets, recipe.augment.mixup, randomness)
+        views, targets = mixed(views, targets, recipe.augment, randomness)
         views = classifier.normalise(views).contiguous(memory_format=torch.channels_last)
         set_rate(state.optimizer, rate)
         with state.autocast():
