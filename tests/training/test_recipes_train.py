@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from drawn_faces import drawn_set, write_fer_csv
+from mien.data import read, write_teacher
 from mien.recipes import list_recipes, load_recipe
 from mien.training import checkpoint
 from mien.training.data import read_training_data
@@ -25,7 +26,12 @@ def test_a_recipe_takes_a_step(name, data, tmp_path):
     recipe = load_recipe(
         name, ["train.epochs=1", "train.batch_size=32", "data.selection_fraction=0.5"]
     )
-    faces = read_training_data(recipe, data)
+    teacher = None
+    if recipe.train.teacher_weight:
+        learnt = read(data).take_split("Training")
+        teacher = tmp_path / "teacher.npz"
+        write_teacher(teacher, learnt, np.zeros((14, 7), np.float32))
+    faces = read_training_data(recipe, data, teacher=teacher)
     state = start(faces.recipe, faces.train, faces.selection)
     before = {key: value.clone() for key, value in state.bare_net.state_dict().items()}
     records = list(epochs(state))

@@ -16,6 +16,7 @@ from accelerate.utils import broadcast
 from torch import Tensor, nn
 
 from mien.evaluation import metrics
+from mien.models import FaceClassifier
 from mien.training.augment import Randomness, mirrored_faces, mixed, training_views
 from mien.training.optimizers import learning_rate, set_rate
 from mien.training.state import Measured, Progress, TrainingState, seed_everything
@@ -75,20 +76,8 @@ def epochs(state: TrainingState) -> Iterator[EpochRecord]:
         for first in range(0, state.steps_per_epoch * batch_size, batch_size):
             progress.learning_rate = set_learning_rate(state)
             indices = order[first : first + batch_size][rank::processes]
-            views = training_views(
-                state.train_faces[indices],
-                mirrored_faces(recipe.augment, indices, state.first_parity, epoch, randomness),
-                knobs=recipe.augment,
-                input_size=recipe.data.input_size,
-                size=size,
-                grey=recipe.data.mean[0],
-                randomness=randomness,
-            )  # [B, C, size, size]
             labels = state.train_labels[indices]
-            targets = state.train_targets[indices]  # [B, K]
-            views, targets = mixed(views, targets, recipe.augment, randomness)
-            views = classifier.normalise(views).contiguous(memory_format=torch.channels_last)
-
+            views, targets = views_and_targets(state, classifier, indices, epoch, size, randomness)
             with state.autocast():
                 logits = state.net(views)  # [B, K]
                 if follows_itself:
@@ -99,13 +88,7 @@ def epochs(state: TrainingState) -> Iterator[EpochRecord]:
                     weight=state.class_weights,
                     label_smoothing=recipe.train.label_smoothing,
                 )
-            state.optimizer.zero_grad(set_to_none=True)
-            accelerator.backward(loss)
-            if recipe.train.clip_value:
-                accelerator.clip_grad_value_(state.net.parameters(), recipe.train.clip_value)
-            if recipe.train.clip_norm:
-                accelerator.clip_grad_norm_(state.net.parameters(), recipe.train.clip_norm)
-            state.optimizer.step()
+            descend(state, loss)
             state.step += 1
             if state.average:
                 state.average.update(state.bare_net)
@@ -117,6 +100,42 @@ def epochs(state: TrainingState) -> Iterator[EpochRecord]:
         loss_sum = torch.as_tensor(progress.loss_sum, device=device)
         _require_finite(state, float(cast(Tensor, accelerator.reduce(loss_sum))))
         yield _measured(state, started)
+
+
+def views_and_targets(
+    state: TrainingState,
+    classifier: FaceClassifier,
+    indices: Tensor,
+    epoch: int,
+    size: int,
+    randomness: Randomness,
+) -> tuple[Tensor, Tensor]:
+    """Returns a batch as the network takes it, `[B, C, size, size]`, and its targets `[B, K]`."""
+    recipe = state.recipe
+    views = training_views(
+        state.train_faces[indices],
+        mirrored_faces(recipe.augment, indices, state.first_parity, epoch, randomness),
+        knobs=recipe.augment,
+        input_size=recipe.data.input_size,
+        size=size,
+        grey=recipe.data.mean[0],
+        randomness=randomness,
+    )
+    views, targets = mixed(views, state.train_targets[indices], recipe.augment, randomness)
+    views = classifier.normalise(views).contiguous(memory_format=torch.channels_last)
+    return views, targets
+
+
+def descend(state: TrainingState, loss: Tensor) -> None:
+    """Takes one step of the optimiser along the loss's gradients, clipped as the recipe says."""
+    knobs, accelerator = state.recipe.train, state.accelerator
+    state.optimizer.zero_grad(set_to_none=True)
+    accelerator.backward(loss)
+    if knobs.clip_value:
+        accelerator.clip_grad_value_(state.net.parameters(), knobs.clip_value)
+    if knobs.clip_norm:
+        accelerator.clip_grad_norm_(state.net.parameters(), knobs.clip_norm)
+    state.optimizer.step()
 
 
 @torch.no_grad()

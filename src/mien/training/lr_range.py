@@ -20,7 +20,8 @@ import torch.nn.functional as F
 from mien.errors import UsageError
 from mien.plots.search import draw_lr_range
 from mien.recipes import load_recipe
-from mien.training.augment import Randomness, mirrored_faces, mixed, training_views
+from mien.training.augment import Randomness
+from mien.training.loop import descend, views_and_targets
 from mien.training.optimizers import set_rate
 from mien.training.search_faces import faces_for_trials
 from mien.training.search_result import write_picture, write_whole
@@ -150,8 +151,7 @@ def read_curve(
 
 def _steps(state: TrainingState, rates: Sequence[float]) -> Iterator[tuple[float, float]]:
     """Trains one step at each learning rate, as the training loop does; yields (rate, loss)."""
-    recipe, accelerator = state.recipe, state.accelerator
-    classifier = state.classifier(state.bare_net)
+    recipe, classifier = state.recipe, state.classifier(state.bare_net)
     batch_size = recipe.train.batch_size
     seed, device, num_faces = recipe.train.seed, state.train_faces.device, len(state.train_faces)
     seed_everything(seed, 1, 0)
@@ -164,18 +164,8 @@ def _steps(state: TrainingState, rates: Sequence[float]) -> Iterator[tuple[float
     state.net.train()
     for rate, batch in zip(rates, batches, strict=False):
         indices = batch.to(device)
-        views = training_views(
-            state.train_faces[indices],
-            mirrored_faces(recipe.augment, indices, state.first_parity, 1, randomness),
-            knobs=recipe.augment,
-            input_size=recipe.data.input_size,
-            size=recipe.data.input_size,
-            grey=recipe.data.mean[0],
-            randomness=randomness,
-        )  # [B, C, S, S]
-        targets = state.train_targets[indices]
-        views, targets = mixed(views, targets, recipe.augment, randomness)
-        views = classifier.normalise(views).contiguous(memory_format=torch.channels_last)
+        size = recipe.data.input_size
+        views, targets = views_and_targets(state, classifier, indices, 1, size, randomness)
         set_rate(state.optimizer, rate)
         with state.autocast():
             loss = F.cross_entropy(
@@ -185,13 +175,7 @@ def _steps(state: TrainingState, rates: Sequence[float]) -> Iterator[tuple[float
                 label_smoothing=recipe.train.label_smoothing,
             )
         yield rate, float(loss.detach())
-        state.optimizer.zero_grad(set_to_none=True)
-        accelerator.backward(loss)
-        if recipe.train.clip_value:
-            accelerator.clip_grad_value_(state.net.parameters(), recipe.train.clip_value)
-        if recipe.train.clip_norm:
-            accelerator.clip_grad_norm_(state.net.parameters(), recipe.train.clip_norm)
-        state.optimizer.step()
+        descend(state, loss)
 
 
 def _write(output: Path, result: LrRange) -> None:
