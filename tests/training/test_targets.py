@@ -13,6 +13,8 @@ from mien.data import assign_folds, read, write_teacher
 from mien.errors import UsageError
 from mien.recipes import load_recipe
 from mien.training.data import read_training_data
+from mien.training.lr_range import lr_range_test
+from mien.training.search_faces import faces_for_trials
 from mien.training.state import start
 
 NUM_FACES, NUM_TRAINING = 60, 40
@@ -89,6 +91,38 @@ def test_a_run_keeps_its_votes_and_its_teacher(files, tmp_path):
     result = CliRunner().invoke(app, ["train", "--resume", str(tmp_path / "run")])
     assert result.exit_code != 0
     assert "targets_hash was" in str(result.exception) + result.output
+
+
+def test_a_search_learns_from_the_same_targets(files, tmp_path):
+    data, votes, teacher = files
+    mixed = read_training_data(recipe(*WEIGHTS), data, votes=votes, teacher=teacher)
+    _, train, selection = faces_for_trials(data, None, 0, votes=votes, teacher=teacher)(
+        recipe(*WEIGHTS)
+    )
+    assert (train.soft_labels == mixed.train.soft_labels).all()
+    assert selection.soft_labels is None
+    words = ["tune", "--recipe", "logistic", "--data", str(data), "--output", str(tmp_path / "s")]
+    for setting in ("train.epochs=1", "train.batch_size=16"):
+        words += ["--set", setting]
+    words += ["--search", "train.teacher_weight=0,0.9"]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 2
+    assert "train.teacher_weight is 0.9: name the file with --teacher" in result.output
+    result = CliRunner().invoke(app, [*words, "--teacher", str(teacher), "--json"])
+    assert result.exit_code == 0, result.output
+    trials = json.loads(result.stdout)["trials"]
+    assert trials[0]["value"] != trials[1]["value"]
+    unread = CliRunner().invoke(
+        app, [*words[:-1], "augment.flip=none,random", "--teacher", str(teacher)]
+    )
+    assert (unread.exit_code, "--teacher without a weight" in unread.output) == (2, True)
+
+
+def test_the_rate_test_asks_for_the_teacher(files, tmp_path):
+    with pytest.raises(UsageError, match=r"name the file with --teacher"):
+        lr_range_test(
+            "logistic", files[0], tmp_path / "out", 1e-4, 1.0, ["train.teacher_weight=0.5"]
+        )
 
 
 def test_a_fold_is_left_out_of_training_alone(files):

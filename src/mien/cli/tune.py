@@ -69,6 +69,14 @@ def tune(
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave unreadable rows out instead of stopping.")
     ] = False,
+    votes: Annotated[
+        Path | None,
+        typer.Option(help="FER+ votes (fer2013new.csv) for recipes with train.vote_weight."),
+    ] = None,
+    teacher: Annotated[
+        Path | None,
+        typer.Option(help="A teacher's logits (.npz) for recipes with train.teacher_weight."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Search a recipe's best settings: every trial trains a fresh network.
@@ -85,7 +93,17 @@ def tune(
             raise UsageError("--lr-range is a test of its own: leave --search and --storage out")
         low, high = _read_range(lr_range)
         curve = lr_range_test(
-            recipe, data, output, low, high, settings or [], max_faces, seed, skip_bad
+            recipe,
+            data,
+            output,
+            low,
+            high,
+            settings or [],
+            max_faces,
+            seed,
+            skip_bad,
+            votes=votes,
+            teacher=teacher,
         )
         if as_json:
             print_json(asdict(curve))
@@ -109,6 +127,8 @@ def tune(
             storage=storage,
             prune=prune,
             skip_bad=skip_bad,
+            votes=votes,
+            teacher=teacher,
         )
     if as_json:
         print_json(result.to_json_dict())
@@ -116,7 +136,12 @@ def tune(
         _print_result(result)
     if result.best is None:
         raise MienError(f"no trial ran to its end; see {output}")
-    note(f"train with it: mien train --recipe {output / 'best.toml'} --data {data}")
+    command = f"mien train --recipe {output / 'best.toml'} --data {data}"
+    if result.recipe is not None and result.recipe.train.vote_weight:
+        command += f" --votes {votes}"
+    if result.recipe is not None and result.recipe.train.teacher_weight:
+        command += f" --teacher {teacher}"
+    note(f"train with it: {command}")
 
 
 def _read_range(text: str) -> tuple[float, float]:

@@ -1,5 +1,6 @@
 """What a recipe makes of a labelled set: the faces to learn from and those to select on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -81,7 +82,7 @@ def read_training_data(
         UsageError: It lacks what the recipe names; votes or a teacher that the recipe gives no
             weight, or the other way round.
     """
-    _check_opinions(recipe, votes, teacher)
+    check_opinions([recipe], votes, teacher)
     size = recipe.data.face_size if Path(data).is_dir() else None
     faces = read_faces(data, skip_bad=skip_bad, face_size=size, channels=recipe.data.channels)
     if faces.labels is None:
@@ -111,13 +112,15 @@ def read_training_data(
     )
 
 
-def _check_opinions(recipe: Recipe, votes: str | Path | None, teacher: str | Path | None) -> None:
-    given = {"vote": votes, "teacher": teacher}
-    for name, option in (("vote", "--votes"), ("teacher", "--teacher")):
-        weight = getattr(recipe.train, f"{name}_weight")
-        if weight and given[name] is None:
+def check_opinions(
+    recipes: Sequence[Recipe], votes: str | Path | None, teacher: str | Path | None
+) -> None:
+    """Raises UsageError if a recipe weighs what is not there, or none weighs what is."""
+    for name, option, path in (("vote", "--votes", votes), ("teacher", "--teacher", teacher)):
+        weight = max(getattr(recipe.train, f"{name}_weight") for recipe in recipes)
+        if weight and path is None:
             raise UsageError(f"train.{name}_weight is {weight:g}: name the file with {option}")
-        if given[name] is not None and not weight:
+        if path is not None and not weight:
             raise UsageError(f"{option} without a weight: set train.{name}_weight")
 
 

@@ -21,6 +21,7 @@ from mien.errors import UsageError
 from mien.plots.search import draw_lr_range
 from mien.recipes import load_recipe
 from mien.training.augment import Randomness
+from mien.training.data import check_opinions
 from mien.training.loop import descend, views_and_targets
 from mien.training.optimizers import set_rate
 from mien.training.search_faces import faces_for_trials
@@ -68,6 +69,8 @@ def lr_range_test(
     max_faces: int | None = None,
     seed: int = 0,
     skip_bad: bool = False,
+    votes: str | Path | None = None,
+    teacher: str | Path | None = None,
 ) -> LrRange:
     """Returns the curve and the rate it suggests; `output` gets `lr_range.png` and `.csv`.
 
@@ -84,6 +87,8 @@ def lr_range_test(
         max_faces: Learn from so many faces only.
         seed: Decides which.
         skip_bad: Leave unreadable rows of the data out instead of refusing it.
+        votes: FER+'s votes of the same rows, for recipes with `train.vote_weight`.
+        teacher: A teacher's logits of the training faces, for those with `train.teacher_weight`.
 
     Raises:
         UsageError: The range is none; the recipe does not take a key or value.
@@ -92,9 +97,10 @@ def lr_range_test(
     """
     if not 0 < low < high < math.inf:
         raise UsageError(f"a learning-rate range goes from low to high, not {low:g} to {high:g}")
-    page, train, selection = faces_for_trials(data, max_faces, seed, skip_bad)(
-        load_recipe(recipe, list(settings))
-    )
+    page = load_recipe(recipe, list(settings))
+    check_opinions([page], votes, teacher)
+    faces_for = faces_for_trials(data, max_faces, seed, skip_bad, votes, teacher)
+    page, train, selection = faces_for(page)
     state = start(page, train, selection)
     num_steps = min(max(state.steps_per_epoch, MIN_STEPS), MAX_STEPS)
     rates, losses, smoothed = [], [], []

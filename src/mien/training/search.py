@@ -24,6 +24,7 @@ from rich.console import Console
 
 from mien.errors import UsageError
 from mien.recipes import Recipe
+from mien.training.data import check_opinions
 from mien.training.loop import epochs
 from mien.training.progress import shown
 from mien.training.search_faces import FacesFor, faces_for_trials
@@ -86,6 +87,8 @@ def search(
     storage: str | None = None,
     prune: bool = True,
     skip_bad: bool = False,
+    votes: str | Path | None = None,
+    teacher: str | Path | None = None,
 ) -> SearchResult:
     """Returns the trials and the best of them, when `num_trials` are finished in all.
 
@@ -106,6 +109,8 @@ def search(
         storage: URL of the database; None is an SQLite file in `output`.
         prune: Stop trials that are worse than the median of the others at the same epoch.
         skip_bad: Leave unreadable rows of the data out instead of refusing it.
+        votes: FER+'s votes of the same rows, for recipes with `train.vote_weight`.
+        teacher: A teacher's logits of the training faces, for those with `train.teacher_weight`.
 
     Raises:
         UsageError: The recipe does not take a key or value; the output is taken, or holds a study
@@ -117,8 +122,9 @@ def search(
         raise UsageError(f"a search takes one trial or more, not {num_trials}")
     output = Path(output)
     space, probes = read_space(recipe, settings, searches)
+    check_opinions([space.recipe, *probes], votes, teacher)
     check_output(output, STUDY, TRIALS)
-    faces_for = faces_for_trials(data, max_faces, seed, skip_bad)
+    faces_for = faces_for_trials(data, max_faces, seed, skip_bad, votes, teacher)
     filled, train, selection = faces_for(space.recipe)
     for model in {probe.model.model_dump_json(): probe for probe in probes}.values():
         build_net(model, channels_of(train), len(train.label_names))

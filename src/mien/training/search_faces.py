@@ -1,21 +1,27 @@
 """The faces of a search: read once, then chosen, cut down and grown for each trial's recipe."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from mien.data import FaceSet, grow, oversample
+from mien.data import FaceSet, grow, join_votes, oversample
 from mien.data import read as read_faces
 from mien.errors import BadInputError
 from mien.recipes import Recipe
-from mien.training.data import choose_faces, with_own_normalisation
+from mien.training.data import choose_faces, with_opinions, with_own_normalisation
 
 FacesFor = Callable[[Recipe], tuple[Recipe, FaceSet, FaceSet]]
 
 
 def faces_for_trials(
-    data: str | Path, max_faces: int | None, seed: int, skip_bad: bool = False
+    data: str | Path,
+    max_faces: int | None,
+    seed: int,
+    skip_bad: bool = False,
+    votes: str | Path | None = None,
+    teacher: str | Path | None = None,
 ) -> FacesFor:
     """Returns a function: recipe → (recipe with its numbers filled in, to learn from, to select).
 
@@ -24,6 +30,8 @@ def faces_for_trials(
         max_faces: Learn from so many faces only, each class with its share; before a class grows.
         seed: Decides which.
         skip_bad: Leave unreadable rows of the data out instead of refusing it.
+        votes: FER+'s votes of the same rows, for recipes with `train.vote_weight`.
+        teacher: A teacher's logits of the training faces, for those with `train.teacher_weight`.
     """
 
     @cache
@@ -31,7 +39,7 @@ def faces_for_trials(
         faces = read_faces(data, skip_bad=skip_bad, face_size=face_size, channels=channels)
         if faces.labels is None:
             raise BadInputError(f"{data}: has no labels to learn from")
-        return faces
+        return faces if votes is None else join_votes(faces, Path(votes))
 
     def faces_for(recipe: Recipe) -> tuple[Recipe, FaceSet, FaceSet]:
         knobs = recipe.data
@@ -39,11 +47,12 @@ def faces_for_trials(
         train, selection, _, _ = choose_faces(recipe, faces)
         if max_faces is not None:
             train = take_few(train, max_faces, seed)
+        train = with_opinions(recipe, train, teacher)
         recipe = with_own_normalisation(recipe, train)
         train = grow(train, knobs.grow, knobs.split_seed)
         if knobs.balance == "oversample":
             train = oversample(train, knobs.split_seed)
-        return recipe, train, selection
+        return recipe, train, replace(selection, soft_labels=None)
 
     return faces_for
 
