@@ -8,7 +8,7 @@ writes FOLDS/teacher.npz for `mien train --teacher`.
     python benchmarks/out_of_fold.py --data fer2013.csv --average FOLDS... --output FILE.npz
         [--votes fer2013new.csv]
 
-Averages the logits of several recipes or seeds. With FER+'s votes the teacher says how likely each
+Averages the logits of several recipes or seeds, folders or their files. With FER+'s votes the teacher says how likely each
 label is given both what the nets see and how ten people voted: a logistic regression of FER2013's
 labels on the two, each face's from a fit without it.
 """
@@ -51,15 +51,20 @@ def main() -> None:
     faces = faces.take_split("Training")
     assert faces.labels is not None
     if options.average:
-        opinions = [read_teacher(folder / "teacher.npz", faces) for folder in options.average]
+        opinions = [read_teacher(path, faces) for path in map(teacher_of, options.average)]
         target, logits = options.output, np.log(np.mean(opinions, axis=0) + 1e-7)
         if options.votes:
             report("nets alone", logits, faces.labels)
             logits = with_votes(faces, logits)
     else:
-        target, logits = options.output / "teacher.npz", out_of_fold(options, faces)
+        target, logits = teacher_of(options.output), out_of_fold(options, faces)
     write_teacher(target, faces, logits)
     report(str(target), logits, faces.labels)
+
+
+def teacher_of(path: Path) -> Path:
+    """Returns where the teacher is: in a folder of folds, or the file itself."""
+    return path if path.suffix == ".npz" else path / "teacher.npz"
 
 
 def report(name: str, logits: np.ndarray, labels: np.ndarray) -> None:
