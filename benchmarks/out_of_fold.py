@@ -8,9 +8,9 @@ writes FOLDS/teacher.npz for `mien train --teacher`.
     python benchmarks/out_of_fold.py --data fer2013.csv --average FOLDS... --output FILE.npz
         [--votes fer2013new.csv]
 
-Averages the logits of several recipes or seeds, folders or their files. With FER+'s votes the teacher says how likely each
-label is given both what the nets see and how ten people voted: a logistic regression of FER2013's
-labels on the two, each face's from a fit without it.
+Averages the logits of several recipes or seeds, named by folder or file. With FER+'s votes the
+teacher says how likely each label is given both what the nets see and how ten people voted: a
+logistic regression of FER2013's labels on the two, each face's from a fit without it.
 """
 
 import argparse
