@@ -45,13 +45,15 @@ buy. Runs whose name is not a recipe's were trials; `docs/runs` has the recipe o
 that knows how FER+'s ten annotators voted. The teacher is three `mien_s`, each trained without a
 third of the Training faces and asked about that third, and a logistic regression of the labels on
 what they say and on the votes, each fifth of the faces by a fit without it. The table's FLOP and
-minutes leave those three nets out: 5.7e14 FLOP more. The first two lines made it; `docs/runs` keeps
-what each wrote, `mien_s_folds.npz` and `mien_m_plus-teacher.npz`.
+minutes leave those three nets out: 5.7e14 FLOP more. The first two lines made it; `docs/teachers`
+keeps what each wrote, so that the third is enough to train. Given the votes and what nets say that
+did not learn the face, the teacher tells 72.0 % of the Training labels (log loss 0.766); the nets
+alone 68.5 % (0.881).
 
     python benchmarks/out_of_fold.py --data fer2013.csv.xz --recipe mien_s --folds 3 --output FOLDS
     python benchmarks/out_of_fold.py --data fer2013.csv.xz --average FOLDS --votes fer2013new.csv \\
-        --output teacher.npz
-    mien train --recipe mien_m_plus --data fer2013.csv.xz --teacher teacher.npz
+        --output docs/teachers/mien_m_plus.npz
+    mien train --recipe mien_m_plus --data fer2013.csv.xz --teacher docs/teachers/mien_m_plus.npz
 
 """
 
@@ -61,7 +63,9 @@ FOOT = """
 What the trials say: `mien_s_cutmix` (CutMix and mixup in turns) is behind `mien_s` in 24 epochs, it
 still learns when they end; `mien_s_31_mixup` and `mien_s_31_self_adaptive` (seven epochs more, with
 mixup or with targets that follow the net) gain with one view and nothing with test-time views;
-`mien_s_rate_02` (peak rate 0.2) loses with them.
+`mien_s_rate_02` (peak rate 0.2) loses with them. `mien_m_plus` has the best log loss of all, and
+fewer faces right than `mien_m`: the teacher made its probabilities truer, not its first choice. It
+had 12 epochs less, and mixup on targets that were soft already.
 
 The other points are not of one kind: report B's 70 % is of its own validation faces, the
 literature's 72.5 to 73 % of PrivateTest, their FLOP computed from network and epochs.
@@ -132,12 +136,9 @@ def page(groups: dict[str, list[Run]]) -> str:
     return HEAD + "\n".join(lines) + "\n" + FOOT
 
 
-def taught(runs: list[Run]) -> str:
-    """Returns how often a recipe was run, and what else than labels it learns from."""
-    seeds = f"{len(runs)} seed{'s' * (len(runs) > 1)}"
-    if runs[0].recipe.train.teacher_weight:
-        return f"{seeds}; FER+ votes; teacher's cost apart"
-    return seeds
+def also_learnt(runs: list[Run]) -> str:
+    """Returns what nets of a recipe learn from besides the labels."""
+    return " with FER+ votes" if runs[0].recipe.train.teacher_weight else ""
 
 
 def spread(runs: list[Run], views: str) -> str:
@@ -159,7 +160,7 @@ def draw(groups: dict[str, list[Run]]) -> None:
             markersize=7,
             markeredgecolor="black",
             linestyle="none",
-            label=f"{name}, PublicTest, TTA ({taught(runs)})",
+            label=f"{name}{also_learnt(runs)}, TTA ({len(runs)} seed{'s' * (len(runs) > 1)})",
         )
     name, flop, accuracy = REPORT_B
     axes.plot([flop], [100 * accuracy], "X", color="0.3", markersize=9, label=name)
@@ -170,9 +171,10 @@ def draw(groups: dict[str, list[Run]]) -> None:
     )  # fmt: skip
     axes.set_xscale("log")
     axes.set_xlabel("training cost, FLOP (6 x multiply-adds x faces seen)")
-    axes.set_ylabel("accuracy, %")
+    axes.set_ylabel("accuracy, %; mien: PublicTest")
     axes.set_title("What an accuracy on FER2013 costs to train")
-    axes.legend(loc="lower right", frameon=False, fontsize=8)
+    axes.legend(loc="upper left", frameon=False, fontsize=8)
+    axes.set_ylim(top=74)
     finish_axes(axes)
     write_figure(figure, PICTURE)
 

@@ -114,13 +114,14 @@ def runs_to_collect(description: str | None) -> list[Path]:
 
 
 def collect(run: Path) -> None:
-    """Copies a run's record to docs/runs, the data's path cut to its name."""
+    """Copies a run's record to docs/runs, its files' paths cut to their names."""
     target = RECORDS / run.name
     target.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(run / RECIPE, target / RECIPE)
     shutil.copyfile(run / METRICS, target / METRICS)
     page = json.loads((run / INFO).read_text())
-    page["data"] = Path(page["data"]).name
+    for key in ("data", "votes", "teacher"):
+        page[key] = Path(page[key]).name if page[key] else None
     (target / INFO).write_text(json.dumps(page, indent=2) + "\n")
 
 
