@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from mien.cli.opinions import Teacher, Votes
 from mien.cli.output import need
 from mien.errors import MienError, UsageError
 
@@ -32,14 +33,8 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a knob: optimizer.lr=3e-4."),
     ] = None,
-    votes: Annotated[
-        Path | None,
-        typer.Option(help="FER+ votes (fer2013new.csv) for recipes with train.vote_weight."),
-    ] = None,
-    teacher: Annotated[
-        Path | None,
-        typer.Option(help="A teacher's logits (.npz) for recipes with train.teacher_weight."),
-    ] = None,
+    votes: Votes = None,
+    teacher: Teacher = None,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave unreadable rows out instead of stopping.")
     ] = False,

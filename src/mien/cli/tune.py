@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mien.cli.opinions import Teacher, Votes
 from mien.cli.output import need, note, print_json
 from mien.errors import MienError, UsageError
 
@@ -69,14 +70,8 @@ def tune(
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave unreadable rows out instead of stopping.")
     ] = False,
-    votes: Annotated[
-        Path | None,
-        typer.Option(help="FER+ votes (fer2013new.csv) for recipes with train.vote_weight."),
-    ] = None,
-    teacher: Annotated[
-        Path | None,
-        typer.Option(help="A teacher's logits (.npz) for recipes with train.teacher_weight."),
-    ] = None,
+    votes: Votes = None,
+    teacher: Teacher = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Search a recipe's best settings: every trial trains a fresh network.
