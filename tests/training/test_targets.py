@@ -112,6 +112,11 @@ def test_a_search_learns_from_the_same_targets(files, tmp_path):
     assert result.exit_code == 0, result.output
     trials = json.loads(result.stdout)["trials"]
     assert trials[0]["value"] != trials[1]["value"]
+    write_teacher(teacher, read(data).take_split("Training"), np.zeros((NUM_TRAINING, 7)))
+    result = CliRunner().invoke(app, [*words, "--teacher", str(teacher)])
+    assert (result.exit_code, "its study has another teacher" in result.output) == (2, True)
+    result = CliRunner().invoke(app, [*words, "--teacher", str(tmp_path / "none.npz")])
+    assert (result.exit_code, "none.npz: no such file" in result.output) == (4, True)
     unread = CliRunner().invoke(
         app, [*words[:-1], "augment.flip=none,random", "--teacher", str(teacher)]
     )
