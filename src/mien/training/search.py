@@ -23,7 +23,7 @@ from optuna.samplers import BaseSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 
-from mien.errors import MissingError, UsageError
+from mien.errors import UsageError
 from mien.recipes import Recipe
 from mien.training.data import check_opinions
 from mien.training.loop import epochs
@@ -138,7 +138,11 @@ def search(
     }
     # what the recipe gives no weight, a trial may: the faces' hashes do not know it
     opinions = {"votes": votes, "teacher": teacher}
-    definition |= {name: _hash(file) for name, file in opinions.items() if file is not None}
+    definition |= {
+        name: hashlib.sha256(Path(file).read_bytes()).hexdigest()
+        for name, file in opinions.items()
+        if file is not None
+    }
     plan = _Plan(space, faces_for, int(min(num_trials, space.size)), prune)
     url = storage
     if url is None:
@@ -167,15 +171,6 @@ def check_output(output: Path, *known: str) -> None:
     free = not output.exists() or (output.is_dir() and not any(output.iterdir()))
     if not free and not any((output / name).exists() for name in known):
         raise UsageError(f"{output} exists and is no study; name another --output")
-
-
-def _hash(path: str | Path) -> str:
-    """Returns the SHA-256 of a file; raises MissingError if it is not there."""
-    try:
-        with Path(path).open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except FileNotFoundError as error:
-        raise MissingError(f"{path}: no such file") from error
 
 
 def _run_trials(study: optuna.Study, plan: _Plan, output: Path, console: Console) -> SearchResult:
