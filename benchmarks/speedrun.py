@@ -41,6 +41,7 @@ CHANGES: dict[str, tuple[str, ...]] = {
     "Nesterov SGD": ("optimizer.name=sgd",),
     "kernels' rate 0.1": ("optimizer.muon_lr_factor=1.0",),
     "branches start at 1, not 0": ("model.options.branch_start=1.0",),
+    "last stage local": ("model.options.local=true",),
     "each face to mean 0, variance 1": ("model.options.standardise=true",),
     "batch 64": ("train.batch_size=64",),
     "SiLU": ("model.options.activation=silu",),

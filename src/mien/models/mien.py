@@ -37,16 +37,23 @@ class _SqueezeExcite(nn.Module):
 
 
 class _Block(nn.Module):
-    """Two 3x3 convolutions with squeeze and excitation around a shortcut."""
+    """Two convolutions with squeeze and excitation around a shortcut."""
 
     def __init__(
-        self, channels_in: int, channels: int, stride: int, activation: str, gated: bool
+        self,
+        channels_in: int,
+        channels: int,
+        kernels: tuple[int, int],
+        stride: int,
+        activation: str,
+        gated: bool,
     ) -> None:
         super().__init__()
+        first, second = kernels
         self.activate = _ACTIVATIONS[activation]
-        self.conv1 = nn.Conv2d(channels_in, channels, 3, stride, 1, bias=False)
+        self.conv1 = nn.Conv2d(channels_in, channels, first, stride, first // 2, bias=False)
         self.norm1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
+        self.conv2 = nn.Conv2d(channels, channels, second, 1, second // 2, bias=False)
         self.norm2 = nn.BatchNorm2d(channels)
         self.gate = _SqueezeExcite(channels) if gated else nn.Identity()
         self.shortcut = nn.Sequential()
@@ -76,6 +83,7 @@ class MienNet(nn.Module):
         squeeze_excite: bool = True,
         branch_start: float = 0.0,
         standardise: bool = False,
+        local: bool = False,
     ) -> None:
         """Builds the net, freshly initialised.
 
@@ -89,6 +97,9 @@ class MienNet(nn.Module):
             squeeze_excite: Whether blocks have squeeze and excitation.
             branch_start: Scale of a block's branch at the start; 0: a block starts as its shortcut.
             standardise: Whether each image is first brought to mean 0 and variance 1.
+            local: Whether only the first convolution of the last stage is 3x3 and the others there
+                1x1, so that its maps keep evidence nearer to where it arose (cf. Brendel and Bethge
+                2019).
         """
         super().__init__()
         self.standardise = nn.InstanceNorm2d(in_channels) if standardise else nn.Identity()
@@ -101,7 +112,12 @@ class MienNet(nn.Module):
         for stage, (width, depth) in enumerate(stages):
             for block in range(depth):
                 stride = 2 if stage > 0 and block == 0 else 1
-                self.blocks.append(_Block(channels, width, stride, activation, squeeze_excite))
+                kernels = (3, 3)
+                if local and stage == len(stages) - 1:
+                    kernels = (3 if block == 0 else 1, 1)
+                self.blocks.append(
+                    _Block(channels, width, kernels, stride, activation, squeeze_excite)
+                )
                 channels = width
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(channels, num_classes)
@@ -132,6 +148,7 @@ def _size(name: str, sizes: Sequence[tuple[int, int]], summary: str) -> Callable
         squeeze_excite: bool = True,
         branch_start: float = 0.0,
         standardise: bool = False,
+        local: bool = False,
     ) -> nn.Module:
         del input_size  # it takes any
         return MienNet(
@@ -144,6 +161,7 @@ def _size(name: str, sizes: Sequence[tuple[int, int]], summary: str) -> Callable
             squeeze_excite,
             branch_start,
             standardise,
+            local,
         )
 
     build.__name__, build.__doc__ = name, summary
