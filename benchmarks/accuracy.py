@@ -4,7 +4,7 @@
     python benchmarks/accuracy.py                     writes all three from docs/runs
 
 Every figure is what a run's export measured and wrote into its model's config; the README's are
-those of the model inside.
+those of the models inside.
 """
 
 import json
@@ -13,7 +13,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
-from mien.model_folder import read_config, resolve
+from mien.model_folder import INSIDE, read_config, resolve
 from mien.plots.style import BLUE, LINE_COLOURS, finish_axes, new_figure, write_figure
 from mien.recipes import Recipe, list_recipes, load_recipe
 from reproduce import RECORDS, ROOT, collect, runs_to_collect
@@ -21,7 +21,7 @@ from reproduce import RECORDS, ROOT, collect, runs_to_collect
 PAGE = ROOT / "docs" / "accuracy.md"
 PICTURE = ROOT / "docs" / "pictures" / "accuracy.png"
 README = ROOT / "README.md"
-BEGIN, END = "<!-- the model inside -->", "<!-- its end -->"
+BEGIN, END = "<!-- the models inside -->", "<!-- its end -->"
 SUMMARY = "summary.json"
 
 REPORT_B = ("report B, ResNet9", 9.7e15, 0.70)
@@ -185,39 +185,49 @@ def draw(groups: dict[str, list[Run]]) -> None:
 
 
 def write_readme() -> None:
-    """Puts the figures of the model inside between the README's two marks."""
-    config = read_config(resolve("default"))
-    record = config.training
-    one, many = record["selection"], record["selection_tta"]
-    lines = [
-        BEGIN,
+    """Puts the figures of the models inside between the README's two marks."""
+    names = (
         "",
-        "| | |",
-        "|---|---|",
-        f"| architecture | `{config.architecture}`, trained from scratch by "
-        f"{record['recipe']['optimizer']['name']}, seed {record['recipe']['train']['seed']} |",
-        f"| accuracy on PublicTest ({one['num_faces']:,} faces), one view | {percent(one)} |",
-        f"| the same with test-time views (`--tta`: three zooms and their mirror images) "
-        f"| {percent(many)} |",
-        f"| log loss, calibration error (15 equal-mass bins), one view "
-        f"| {one['log_loss']:.3f}, {one['ece']:.3f} |",
-        f"| size | {record['parameters'] / 1e6:.2f} million parameters, {record['mmacs']:.0f} "
-        "million multiply-adds a face |",
-        f"| training | {record['recipe']['train']['epochs']} epochs, "
-        f"{record['training_flop']:.1e} FLOP, {record['minutes']:.0f} minutes "
-        f"({record['machine']}) |",
-        "",
-        END,
-    ]
+        "architecture",
+        "trained from scratch by",
+        "accuracy on PublicTest (3,589 faces), one view",
+        "the same with test-time views (`--tta`: three zooms and their mirror images)",
+        "log loss, calibration error (15 equal-mass bins), one view",
+        "million parameters; million multiply-adds a face",
+        "training",
+        "on",
+    )
+    columns = [names, *(column(model) for model in INSIDE)]
+    rows = ["| " + " | ".join(row) + " |" for row in zip(*columns, strict=True)]
+    lines = [BEGIN, "", rows[0], "|---" * len(columns) + "|", *rows[1:], "", END]
     text = README.read_text()
     before, _, rest = text.partition(BEGIN)
     README.write_text(before + "\n".join(lines) + rest.partition(END)[2])
 
 
+def column(model: str) -> tuple[str, ...]:
+    """Returns a model's figures, a cell per line of the README's table."""
+    config = read_config(resolve(model))
+    record = config.training
+    recipe, one = record["recipe"], record["selection"]
+    return (
+        f"`{model}`",
+        f"[`{config.architecture}`](src/mien/pretrained/{model}/README.md)",
+        f"{recipe['optimizer']['name']}, seed {recipe['train']['seed']}",
+        percent(one),
+        percent(record["selection_tta"]),
+        f"{one['log_loss']:.3f}, {one['ece']:.3f}",
+        f"{record['parameters'] / 1e6:.2f}; {record['mmacs']:.0f}",
+        f"{recipe['train']['epochs']} epochs, {record['training_flop']:.1e} FLOP, "
+        f"{record['minutes']:.0f} minutes",
+        record["machine"],
+    )
+
+
 def percent(report: dict[str, Any]) -> str:
-    """Returns an accuracy with its interval."""
+    """Returns an accuracy with its 95 % interval."""
     low, high = report["accuracy_ci95"]
-    return f"**{100 * report['accuracy']:.1f} %** (95 % interval {low:.1%} to {high:.1%})"
+    return f"**{100 * report['accuracy']:.1f} %** ({100 * low:.1f} to {100 * high:.1f})"
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from mien.cli.model_option import Model
 from mien.cli.output import need, note, print_json, warn
 from mien.errors import UsageError
 
@@ -14,7 +15,7 @@ def explain(
         Path, typer.Argument(metavar="FACE", help="A picture; its most certain face is explained.")
     ],
     output: Annotated[Path, typer.Option(help="The picture to write, .png or .svg.")],
-    model: Annotated[str, typer.Option(help="default, a model folder, or a run.")] = "default",
+    model: Model = "default",
     method: Annotated[
         str,
         typer.Option(

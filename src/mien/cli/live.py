@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from mien.cli.listening import ApiKeyFile, Host, Insecure, Port, find_access, need_server
+from mien.cli.model_option import Model
 from mien.cli.output import note
 
 
@@ -18,7 +19,7 @@ def live(
     detector: Annotated[
         str, typer.Option(help="retinaface, haar, or none: each frame is a face.")
     ] = "retinaface",
-    model: Annotated[str, typer.Option(help="default, a model folder, or a run.")] = "default",
+    model: Model = "default",
     csv: Annotated[
         Path | None,
         typer.Option(

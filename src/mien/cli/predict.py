@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mien.cli.model_option import Model
 from mien.cli.output import need, note, print_json
 from mien.errors import BadInputError, UsageError
 
@@ -31,7 +32,7 @@ def predict(
             show_default=False,
         ),
     ],
-    model: Annotated[str, typer.Option(help="default, a model folder, or a run.")] = "default",
+    model: Model = "default",
     detector: Annotated[
         str, typer.Option(help="retinaface, haar, or none: each picture is a face.")
     ] = "retinaface",

@@ -5,13 +5,14 @@ from typing import Annotated
 import typer
 
 from mien.cli.listening import ApiKeyFile, Host, Insecure, Port, find_access, need_server
+from mien.cli.model_option import Model
 from mien.cli.output import note
 
 
 def serve(
     host: Host = "127.0.0.1",
     port: Port = 8000,
-    model: Annotated[str, typer.Option(help="default, a model folder, or a run.")] = "default",
+    model: Model = "default",
     detector: Annotated[
         str, typer.Option(help="retinaface, haar, or none: each picture is a face.")
     ] = "retinaface",

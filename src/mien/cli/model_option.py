@@ -1,0 +1,7 @@
+"""The option that names the model, of all commands that read faces."""
+
+from typing import Annotated
+
+import typer
+
+Model = Annotated[str, typer.Option(help="default, accurate, a model folder, or a run.")]
