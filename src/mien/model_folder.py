@@ -18,7 +18,7 @@ from mien.errors import BadInputError, MissingError
 CONFIG, WEIGHTS, NETWORK, CARD = "config.json", "model.safetensors", "model.onnx", "README.md"
 METADATA_KEY = "mien"
 INSIDE = ("default", "accurate")
-"""Models that come with mien: a small one, and one that is right more often and costs more."""
+"""Models that come with mien: a quick one, and one that is right more often and costs more."""
 
 
 class CropGeometry(BaseModel):
