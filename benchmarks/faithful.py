@@ -6,7 +6,8 @@ Of each face (PublicTest, drawn with seed 0) the fifth of the pixels with the mo
 named expression is made grey; the figure is by how much its log odds fall (the deletion test of
 Petsiuk et al. 2018, at one point). More is better; blobs at random are the floor. The last column
 is of one smile, the bundled picture's: Grad-CAM's evidence below the middle of the face by that
-above it.
+above it. A second table has, of the same smile, what integrated gradients give either half, and
+by how much the log odds of happy fall when it is made grey.
 """
 
 import argparse
@@ -17,7 +18,14 @@ import torch
 import torch.nn.functional as F
 
 from mien.data import read
-from mien.explanation import GradCam, explain, grad_cam, integrated_gradients
+from mien.explanation import (
+    GradCam,
+    PixelContributions,
+    explain,
+    grad_cam,
+    integrated_gradients,
+)
+from mien.labels import EXPRESSIONS
 from mien.models import FaceClassifier, load_classifier
 from mien.views import centre_crop
 
@@ -49,6 +57,13 @@ def main() -> None:
         cells = [f"{m:.2f} ± {e:.2f}" for m, e in zip(falls.mean(axis=0), errors, strict=True)]
         cells.append(f"{smile_in_the_mouth(model):.2f}")
         print(f"| {Path(model).name} | " + " | ".join(cells) + " |", flush=True)
+    print(
+        "\n| model | contribution of the lower half | of the upper half "
+        "| fall without the lower half | without the upper half |\n|---|---|---|---|---|"
+    )
+    for model in options.models:
+        cells = [f"{value:+.2f}" for value in halves_of_the_smile(model)]
+        print(f"| {Path(model).name} | " + " | ".join(cells) + " |", flush=True)
 
 
 def falls_of_face(
@@ -64,7 +79,7 @@ def falls_of_face(
         enlarged(F.avg_pool2d(as_map(pixels), SMOOTH, 1, SMOOTH // 2), len(view)),
         enlarged(as_map(rng.random((6, 6))), len(view)),
     ]
-    grey = round(255 * float(classifier.mean.mean()))
+    grey = grey_of(classifier)
     hidden = [np.where(e > np.quantile(e, 1 - HIDDEN), grey, view) for e in evidence]
     after = scores(classifier, np.stack(hidden).astype(np.uint8))
     return (log_odds(before, label) - log_odds(after, label)).tolist()
@@ -76,6 +91,24 @@ def smile_in_the_mouth(model: str) -> float:
     assert isinstance(finding, GradCam)
     upper, lower = np.split(finding.values, 2)
     return float(lower.sum() / upper.sum())
+
+
+def halves_of_the_smile(model: str) -> list[float]:
+    """Returns what either half of a smiling face adds to the logit, and takes when it is hidden."""
+    found = explain(SMILE, "integrated-gradients", model=model, expression="happy")
+    assert isinstance(found.finding, PixelContributions)
+    upper, lower = np.split(found.finding.values, 2)
+    classifier = load_classifier(model)
+    views = np.stack([found.view] * 3)
+    middle = len(found.view) // 2
+    views[1, middle:] = views[2, :middle] = grey_of(classifier)
+    whole, *hidden = log_odds(scores(classifier, views), EXPRESSIONS.index("happy")).tolist()
+    return [lower.sum(), upper.sum(), *(whole - each for each in hidden)]
+
+
+def grey_of(classifier: FaceClassifier) -> int:
+    """Returns the training set's mean grey, 0-255."""
+    return round(255 * float(classifier.mean.mean()))
 
 
 def as_map(values: np.ndarray) -> torch.Tensor:

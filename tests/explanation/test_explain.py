@@ -52,12 +52,27 @@ def words(figure) -> str:
 
 
 def test_the_default_model_sees_the_astronauts_smile_in_the_mouth(picture):
+    classifier = Classifier()
+    face, _ = find_face(picture, classifier.config)
+    grey, middle = round(255 * classifier.config.mean[0]), len(face) // 2
+    without_mouth, without_eyes = face.copy(), face.copy()
+    without_mouth[middle:], without_eyes[:middle] = grey, grey
+    hidden = classifier.probabilities(np.stack([without_mouth, without_eyes]))
+    happy = EXPRESSIONS.index("happy")
+    assert hidden[0, happy] < 0.2
+    assert hidden[1, happy] > 0.8
+
+    upper, lower = np.split(explain(picture, "integrated-gradients").finding.values, 2)
+    assert lower.sum() > 3 * max(upper.sum(), 0)  # logits, which sum to the expression's
+    upper, lower = np.split(explain(picture, "gradcam").finding.values, 2)
+    assert lower.sum() > upper.sum()
+
+
+def test_what_grad_cam_draws_is_told(picture):
     found = explain(picture)
     (face,) = Analyzer()(picture)
     assert (found.perceived, found.explained, found.num_faces) == ("happy", "happy", 1)
     assert found.probabilities == pytest.approx(face.probabilities, abs=1e-3)
-    evidence, middle = found.finding.values, len(found.view) // 2
-    assert evidence[middle:].sum() > 3 * evidence[:middle].sum()
     text = words(draw(found))
     assert f"Perceived expression: happy, {face.confidence:.0%} ({found.architecture})" in text
     assert f"Grad-CAM for happy\nat {found.finding.layer}, " in text
