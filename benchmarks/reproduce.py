@@ -57,7 +57,16 @@ not. Intervals are Wilson's 95 %. FLOP = 6 x multiply-adds x faces seen. Minutes
 *bf16*: trained in bfloat16, measured in float32.
 
 `_tenth` runs learnt from every tenth Training face, to show whether the recipe learns where full
-length wants a GPU; they were stopped after the epochs given:
+length wants a GPU; they were stopped after the epochs given, or planned short. The reports (also
+called by their letters elsewhere):
+
+- A: *Facial expression recognition with PyTorch using four differently-approached models*, article
+- B: *Facial Expression Recognition Using Pytorch*, article, 2020
+- C: Garan, *Emotion Detection*, 2021
+- D: O'Shea, *Facial Emotion Recognition with Data Augmentation*
+- E: Anand, *CV Assignment 2*, 2023 (code: manyu252/EmotionRecognitionCV)
+
+Every tenth face:
 
     awk -F, 'NR == 1 || $3 !~ /Training/ || NR % 10 == 2' fer2013.csv > fer2013-tenth.csv
 
@@ -71,7 +80,7 @@ the code's.
 
 On a tenth of the faces VGG16 did not begin to learn within four epochs where its first step had the
 full rate of 0.01 (`vgg16_tenth_no_warmup`: its accuracy is the share of the commonest expression);
-warmed up, it does. Its recipe therefore warms up. That run planned 12 epochs, not 60.
+warmed up (`vgg16_tenth`, planned with 12 epochs, not 60), it does. Its recipe therefore warms up.
 """
 
 
@@ -120,7 +129,7 @@ def collect(run: Path) -> None:
     shutil.copyfile(run / RECIPE, target / RECIPE)
     shutil.copyfile(run / METRICS, target / METRICS)
     page = json.loads((run / INFO).read_text())
-    for key in ("data", "votes", "teacher"):
+    for key in ("data", "votes", "teacher", "init"):
         page[key] = Path(page[key]).name if page[key] else None
     (target / INFO).write_text(json.dumps(page, indent=2) + "\n")
 

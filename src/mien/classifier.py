@@ -23,7 +23,7 @@ class Classifier:
         """Loads a model.
 
         Args:
-            model: `default`, `accurate`, a model folder, or a run that holds one.
+            model: `default`, a model folder, or a run that holds one.
             num_threads: Threads of ONNX Runtime; 0 lets it choose.
 
         Raises:

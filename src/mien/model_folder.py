@@ -17,8 +17,6 @@ from mien.errors import BadInputError, MissingError
 
 CONFIG, WEIGHTS, NETWORK, CARD = "config.json", "model.safetensors", "model.onnx", "README.md"
 METADATA_KEY = "mien"
-INSIDE = ("default", "accurate")
-"""Models that come with mien: a quick one, and one that is right more often and costs more."""
 
 
 class CropGeometry(BaseModel):
@@ -83,16 +81,16 @@ class ModelConfig(BaseModel):
 
 
 def resolve(model: str | Path) -> Path:
-    """Returns the model folder that a name means: one inside, a folder, or a run that holds one.
+    """Returns the model folder that a name means: `default`, a folder, or a run that holds one.
 
     Raises:
         MissingError: Nothing is there.
         BadInputError: Something is there, but no model folder.
     """
-    if str(model) in INSIDE:
-        folder = Path(str(files("mien"))) / "pretrained" / str(model)
+    if str(model) == "default":
+        folder = Path(str(files("mien"))) / "pretrained" / "default"
         if not (folder / CONFIG).is_file():
-            raise MissingError(f"the model {model} is not in this installation: {folder}")
+            raise MissingError(f"the default model is not in this installation: {folder}")
         return folder
     path = Path(model)
     for folder in (path, path / "model"):
@@ -100,8 +98,7 @@ def resolve(model: str | Path) -> Path:
             return folder
     if not path.exists():
         raise MissingError(
-            f"no model {str(model)!r}; expected {' or '.join(map(repr, INSIDE))}, a model folder, "
-            "or a finished run"
+            f"no model {str(model)!r}; expected 'default', a model folder, or a finished run"
         )
     if (path / "checkpoint.pt").is_file():
         raise BadInputError(

@@ -12,7 +12,7 @@ from mien.errors import BadInputError, MissingError, UsageError
 from mien.inference import Analyzer
 from mien.inference.detection import Detection
 from mien.inference.sources import FaceFileSource
-from mien.model_folder import INSIDE, CropGeometry
+from mien.model_folder import CropGeometry
 from mien.pictures import to_grey
 from tiny_model import write_tiny_model
 
@@ -53,19 +53,18 @@ def test_path_bytes_and_pixels_give_the_same(analyzer: Analyzer, tmp_path: Path)
     assert list(face.probabilities) == list(analyzer.labels)
 
 
-@pytest.mark.parametrize("name", INSIDE)
-def test_the_models_inside_read_a_smile(name: str) -> None:
-    (face,) = Analyzer(name)(astronaut())
+def test_the_default_model_reads_a_smile() -> None:
+    (face,) = Analyzer()(astronaut())
     assert (face.expression, face.uncertain) == ("happy", False)
 
 
-def test_a_folder_named_as_a_model_inside_is_told_by_its_path(
+def test_a_folder_named_as_the_default_model_is_told_by_its_path(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(model, "accurate")
-    (other,) = Analyzer("./accurate")(astronaut())
-    (inside,) = Analyzer("accurate")(astronaut())
+    shutil.copytree(model, "default")
+    (other,) = Analyzer("./default")(astronaut())
+    (inside,) = Analyzer("default")(astronaut())
     assert other.probabilities != inside.probabilities
 
 

@@ -17,7 +17,7 @@ def evaluate(
         list[str],
         typer.Argument(
             metavar="MODEL",
-            help="default, accurate, a model folder, or a finished run.",
+            help="default, a model folder, or a finished run.",
             show_default=False,
         ),
     ],

@@ -53,9 +53,7 @@ def data(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(
-            help="A model to hold the labels against: default, accurate, a model folder, or a run."
-        ),
+        typer.Option(help="A model to hold the labels against: default, a model folder, or a run."),
     ] = None,
     split: Annotated[
         str | None, typer.Option(help="Draw this split only; without it all faces.")

@@ -27,8 +27,7 @@ def train(
         Path | None, typer.Option(help="Go on with this run instead of starting one.")
     ] = None,
     init: Annotated[
-        str | None,
-        typer.Option(help="Start from this model: default, accurate, a model folder or a run."),
+        str | None, typer.Option(help="Start from this model: default, a model folder or a run.")
     ] = None,
     settings: Annotated[
         list[str] | None,

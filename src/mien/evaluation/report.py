@@ -135,8 +135,7 @@ def collect(model: Classifier | str | Path, faces: FaceSet, tta: bool = False) -
     model's. Faces are not resized: a model is judged on what it was made for.
 
     Args:
-        model: A loaded classifier, or `default`, `accurate`, a model folder, or a run that holds
-            one.
+        model: A loaded classifier, or `default`, a model folder, or a run that holds one.
         faces: The labelled faces; `FaceSet.take_split` chooses a part.
         tta: Average the logits of the test-time views (`mien.views`).
 

@@ -138,7 +138,7 @@ def explain(
     Args:
         picture: A picture's path.
         method: One of `METHODS`.
-        model: `default`, `accurate`, a model folder, or a run that holds one.
+        model: `default`, a model folder, or a run that holds one.
         expression: The one to explain; by default the perceived one.
         detector: `retinaface`, `haar`, or `none`: the picture is a face image.
 

@@ -17,7 +17,7 @@ def load_classifier(model: str | Path = "default") -> FaceClassifier:
     Its logits are those of the model folder's ONNX network.
 
     Args:
-        model: `default`, `accurate`, a model folder, or a run that holds one.
+        model: `default`, a model folder, or a run that holds one.
 
     Raises:
         MissingError: No such model, or its folder has no weights.

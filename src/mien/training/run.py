@@ -16,7 +16,7 @@ from mien import run_folder
 from mien.data import FaceSet
 from mien.errors import BadInputError, MienError, MissingError, UsageError
 from mien.evaluation import evaluate, fit_temperature, score
-from mien.model_folder import INSIDE, CropGeometry, ModelConfig, read_config, resolve
+from mien.model_folder import CropGeometry, ModelConfig, read_config, resolve
 from mien.models import count_macs, count_parameters, load_classifier
 from mien.recipes import Recipe, parse_recipe
 from mien.run_folder import RunInfo
@@ -45,9 +45,8 @@ def train(
         recipe: The knobs.
         data: A labelled set, as `mien.data.read` takes it.
         output: The run folder to make; must not exist or be empty.
-        init: A model to start from: `default`, `accurate`, a model folder, or a run. It decides
-            architecture and input; where the classes differ, rows of the last layer are kept by
-            class name.
+        init: A model to start from: `default`, a model folder, or a run. It decides architecture
+            and input; where the classes differ, rows of the last layer are kept by class name.
         skip_bad: Leave unreadable rows of the data out instead of refusing it.
         votes: FER+'s votes of the same rows, for `train.vote_weight`.
         teacher: A teacher's logits of the training faces, for `train.teacher_weight`.
@@ -249,7 +248,7 @@ def _info(
 
 
 def _absolute(model: str | Path) -> str:
-    return str(model if str(model) in INSIDE else Path(model).resolve())
+    return "default" if str(model) == "default" else str(Path(model).resolve())
 
 
 def _to_the_end(
