@@ -69,7 +69,7 @@ def test_the_default_model_sees_the_astronauts_smile_in_the_mouth(picture):
 
 
 def test_what_grad_cam_draws_is_told(picture):
-    found = explain(picture)
+    found = explain(picture, "gradcam")
     (face,) = Analyzer()(picture)
     assert (found.perceived, found.explained, found.num_faces) == ("happy", "happy", 1)
     assert found.probabilities == pytest.approx(face.probabilities, abs=1e-3)
@@ -145,7 +145,7 @@ def test_no_evidence_is_said(face_image, tmp_path):
     net = create_model("mien_s", in_channels=1)
     torch.nn.init.constant_(net.head.weight, -1.0)
     save_file(net.state_dict(), model / WEIGHTS)
-    found = explain(face_image, model=model, detector="none")
+    found = explain(face_image, "gradcam", model=model, detector="none")
     assert found.finding.values.max() == 0
     assert "no evidence for it at all" in words(draw(found))
 

@@ -19,10 +19,10 @@ def explain(
     method: Annotated[
         str,
         typer.Option(
-            help="gradcam, integrated-gradients, activations (every layer's), or filters (the "
+            help="integrated-gradients, gradcam, activations (every layer's), or filters (the "
             "first layer's)."
         ),
-    ] = "gradcam",
+    ] = "integrated-gradients",
     expression: Annotated[
         str | None,
         typer.Option(help="The expression to explain; by default the perceived one."),

@@ -127,7 +127,7 @@ class Explanation:
 
 def explain(
     picture: str | Path,
-    method: str = "gradcam",
+    method: str = "integrated-gradients",
     *,
     model: str | Path = "default",
     expression: str | None = None,
