@@ -100,16 +100,16 @@ after the training."""
 HEAD = """\
 # What each change buys
 
-One change at a time against a fixed cheap baseline (`benchmarks/speedrun.toml`: the net of `mien_s`,
+One change at a time against a fixed cheap baseline (`benchmarks/speedrun.toml`: `mien_s`'s net,
 branches starting at 0, lighter augmentation): 3 epochs of FER2013's Training faces by Muon, 2 at
 32 px and 1 at 44, in bfloat16, measured on PublicTest in float32 (averaged weights, last epoch).
 Settings without `=` are functions of the benchmark. The first difference is of the accuracy *with
-mirror*: logits averaged over a face and its mirror image. Differences are paired by seed; ± is the standard error over the seeds, and
-with two seeds it is itself a guess: less than about a point of accuracy decides nothing, nor does
-less than about 0.01 of log loss, which is the finer scale. So short a training says what learns
-fast; what keeps a long one from learning by heart (erasing, smoothing, mixup, dropout) looks worse
-here than it is. FLOP = 6 x multiply-adds x faces seen; Muon's own arithmetic, a tenth on top, is
-not in it.
+mirror*: logits averaged over a face and its mirror image. Differences are paired by seed; ± is the
+standard error over the seeds, and with two seeds it is itself a guess: less than about a point of
+accuracy decides nothing, nor does less than about 0.01 of log loss, which is the finer scale. So
+short a training says what learns fast; what keeps a long one from learning by heart (erasing,
+smoothing, mixup, dropout) looks worse here than it is. FLOP = 6 x multiply-adds x faces seen;
+Muon's own arithmetic, a tenth on top, is not in it.
 
     python benchmarks/speedrun.py --data fer2013.csv --seed 0    # and --seed 1: trains
     python benchmarks/speedrun.py                                # writes this page
