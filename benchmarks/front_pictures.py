@@ -6,19 +6,16 @@ The page's is taken in Chromium, whose camera shows the astronaut for half a min
 """
 
 import contextlib
-import io
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import playwright.sync_api
-from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 SECONDS = 34
-COLOURS = 256
 
 
 def main() -> None:
@@ -63,10 +60,7 @@ def shoot(url: str) -> None:
         page.goto(url)
         page.get_by_role("button", name="Start the camera").click()
         page.wait_for_timeout(1000 * SECONDS)
-        shot = page.screenshot(full_page=True)
-    with Image.open(io.BytesIO(shot)) as picture:
-        small = picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.FLOYDSTEINBERG)
-        small.save(DOCS / "page.png", optimize=True)
+        page.screenshot(full_page=True, path=DOCS / "page.png")
 
 
 if __name__ == "__main__":
