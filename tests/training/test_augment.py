@@ -97,6 +97,33 @@ def test_a_smaller_view_shows_the_same_part():
     torch.testing.assert_close(views, expected, atol=0.1, rtol=0)
 
 
+def edges(views: torch.Tensor) -> float:
+    """Mean step from pixel to pixel."""
+    return float(views.diff(dim=-1).abs().mean())
+
+
+def test_cubic_resampling_is_sharper_than_linear_and_stays_within_the_range_of_grey():
+    faces = noise()
+    soft = views_of(faces, rotate_degrees=12)
+    sharp = views_of(faces, rotate_degrees=12, resampling="bicubic")
+    assert edges(soft) < 0.8 * edges(sharp)
+    assert edges(sharp) < edges(faces / 255)
+    assert (sharp.min(), sharp.max()) == (0, 1)
+
+
+def test_either_resampling_is_a_fair_coin_for_each_batch_with_the_same_geometry():
+    faces = noise()
+    sharp = 0
+    for epoch in range(60):
+        knobs = {"epoch": epoch, "rotate_degrees": 12}
+        views = views_of(faces, **knobs, resampling="either")
+        candidates = [views_of(faces, **knobs, resampling=r) for r in ("bilinear", "bicubic")]
+        same = [torch.equal(views, candidate) for candidate in candidates]
+        assert sum(same) == 1
+        sharp += same[1]
+    assert 15 < sharp < 45
+
+
 def test_erase_sets_one_grey_square():
     faces = torch.full((400, 1, 48, 48), 255, dtype=torch.uint8)
     views = views_of(faces, erase_pixels=12)

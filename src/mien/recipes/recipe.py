@@ -84,6 +84,9 @@ class Augment(_Section):
     upside down). Crops differ where `data.input_size` is smaller than the faces."""
     fill: Literal["zeros", "border", "reflection"] = "zeros"
     """What lies beyond the face's edge."""
+    resampling: Literal["bilinear", "bicubic", "either"] = "bilinear"
+    """Between pixels, when geometry moves them: linear is softer than the face as it is, cubic
+    about as sharp; either: each batch one or the other at random."""
     brightness: float = Field(default=0.0, ge=0, le=1)
     """Pixel values times a factor uniform in 1 ± this."""
     contrast: float = Field(default=0.0, ge=0, le=1)

@@ -66,7 +66,10 @@ def training_views(
             matrices = _identity(len(faces), input_size / side, faces.device)
         shape = [*faces.shape[:2], size, size]
         grid = F.affine_grid(matrices, shape, align_corners=False)
-        views = F.grid_sample(views, grid, "bilinear", knobs.fill, align_corners=False)
+        kernel = _kernel(knobs, randomness)
+        views = F.grid_sample(views, grid, kernel, knobs.fill, align_corners=False)
+        if kernel == "bicubic":
+            views = views.clamp(0, 1)  # cubic weights are negative beside edges
     if knobs.saturation and views.shape[1] == 3:
         factors = 1 + randomness.uniform(len(faces), knobs.saturation, faces.device)
         luma = _luma(views)
@@ -126,6 +129,13 @@ def mixed(
     squares = _squares(views, other**0.5 * views.shape[-1], randomness)
     seen = squares.float().mean((2, 3))  # [B, 1]
     return torch.where(squares, views[order], views), targets.lerp(targets[order], seen)
+
+
+def _kernel(knobs: Augment, randomness: Randomness) -> str:
+    """Returns what this batch is resampled with."""
+    if knobs.resampling == "either":
+        return "bicubic" if randomness.scalars.random() < 0.5 else "bilinear"
+    return knobs.resampling
 
 
 def _identity(count: int, crop: float, device: torch.device) -> Tensor:
