@@ -37,7 +37,7 @@ are Wilson's 95 %, of chance in the faces alone. FLOP = 6 x multiply-adds x face
 resolutions. Minutes are wall clock on the cores and threads that each run's `run.json` names.
 *TTA*: logits averaged over three zooms and their mirror images; test-time-views.md has what they
 buy. Runs whose name is not a recipe's were trials; `docs/runs` has the recipe of each (the
-description in `mien_s`'s is of an earlier one).
+descriptions in those of `mien_s` and `mien_m` are of earlier ones).
 
     mien train --recipe mien_s --data fer2013.csv.xz --set train.seed=0
     mien evaluate RUN --data fer2013.csv.xz --split PublicTest --tta --json
