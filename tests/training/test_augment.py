@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from mien.recipes.recipe import Augment
-from mien.training.augment import Randomness, mirrored_faces, mixed, training_views
+from mien.training.augment import mirrored_faces, mixed, training_views
+from mien.training.randomness import Randomness
 
 CPU = torch.device("cpu")
 

@@ -19,9 +19,9 @@ from mien.model_folder import read_config
 from mien.models import load_classifier
 from mien.recipes import load_recipe
 from mien.training import checkpoint, export, train
-from mien.training.augment import Randomness
 from mien.training.export import write_model_folder, write_onnx
 from mien.training.loop import epochs
+from mien.training.randomness import Randomness
 from mien.training.state import TrainingState, start
 
 COUNTS = (8, 4, 2)

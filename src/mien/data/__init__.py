@@ -1,7 +1,7 @@
 """Files → FaceSet: labelled face images in memory, their splits and what is in them."""
 
 from mien.data.face_set import FaceSet
-from mien.data.fer_plus import join_votes
+from mien.data.fer_plus import Majority, decide, join_votes, vote_shares
 from mien.data.growth import grow, oversample
 from mien.data.reading import read
 from mien.data.splits import assign_folds
@@ -10,13 +10,16 @@ from mien.data.teacher import read_teacher, write_teacher
 
 __all__ = [
     "FaceSet",
+    "Majority",
     "Summary",
     "assign_folds",
+    "decide",
     "grow",
     "join_votes",
     "oversample",
     "read",
     "read_teacher",
     "summarise",
+    "vote_shares",
     "write_teacher",
 ]

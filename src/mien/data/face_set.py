@@ -21,6 +21,8 @@ class FaceSet:
         labels: int64 `[N]`, indices into `label_names`; None for an unlabelled set.
         label_names: Class names; empty for an unlabelled set.
         soft_labels: float32 `[N, K]`, rows sum to 1; only beside `labels`.
+        votes: int64 `[N, K + 3]`, how many annotators chose each class, then contempt, unknown and
+            not a face (`mien.data.fer_plus`); only beside `labels`.
         splits: str `[N]`, the name of every row's split; None where the set has no splits.
         rows: int64 `[N]`, the row of the source, from 0: the data row of a CSV (the header and
             blank lines do not count), the place in a folder's sorted list of pictures.
@@ -38,6 +40,7 @@ class FaceSet:
     sources: tuple[str, ...]
     splits: np.ndarray | None = None
     soft_labels: np.ndarray | None = None
+    votes: np.ndarray | None = None
     problems: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -59,6 +62,9 @@ class FaceSet:
             _require(good, "soft_labels", soft)
             if not np.allclose(soft.sum(axis=1), 1, atol=1e-4):
                 raise ValueError("every row of soft_labels must sum to 1")
+        if self.votes is not None:
+            good = self.votes.dtype == np.int64 and self.votes.shape == (n, k + 3)
+            _require(good and self.labels is not None, "votes", self.votes)
         if self.splits is not None:
             good = self.splits.dtype.kind == "U" and self.splits.shape == (n,)
             _require(good, "splits", self.splits)
@@ -97,6 +103,7 @@ class FaceSet:
             rows=self.rows[indices],
             splits=pick(self.splits),
             soft_labels=pick(self.soft_labels),
+            votes=pick(self.votes),
             sources=self.sources if shared else tuple(self.sources[i] for i in indices),
         )
 
@@ -116,6 +123,10 @@ class FaceSet:
             there = f"it has {known}" if known else "it has no splits"
             raise UsageError(f"no split {name!r} in {self._origin()}; {there}")
         return self.take(self.splits == found)
+
+    def without_opinions(self) -> "FaceSet":
+        """Returns the set without soft labels and votes."""
+        return replace(self, soft_labels=None, votes=None)
 
     def split_by_ratio(
         self, fraction: float, seed: int = 0, stratified: bool = True
@@ -139,7 +150,7 @@ class FaceSet:
         """Returns the set without some classes: their rows go and the labels renumber.
 
         Soft labels lose those columns and sum to 1 again; where nothing is left, the row's own
-        label takes all.
+        label takes all. Votes for them are forgotten.
 
         Args:
             names: Class names; for expressions any usual spelling.
@@ -157,12 +168,15 @@ class FaceSet:
         renumber[kept] = np.arange(len(kept))
         stay = self.take(renumber[self.labels] >= 0)
         labels = renumber[stay.labels]
-        soft = stay.soft_labels
+        soft, votes = stay.soft_labels, stay.votes
+        first_other = len(self.label_names)
+        columns = [*kept, *range(first_other, first_other + 3)]
         return replace(
             stay,
             labels=labels,
             label_names=tuple(self.label_names[i] for i in kept),
             soft_labels=None if soft is None else normalise_votes(soft[:, kept], labels),
+            votes=None if votes is None else votes[:, columns],
         )
 
     def counts(self) -> dict[str, int]:
@@ -174,7 +188,9 @@ class FaceSet:
         return {name: self._count(self.splits == name) for name in self.split_names}
 
     def content_hash(self) -> str:
-        """Returns the SHA-256, in hexadecimal, of images, labels, names, splits and soft labels.
+        """Returns the SHA-256, in hexadecimal, of images, labels, names, splits and opinions.
+
+        Opinions are soft labels and votes.
 
         It does not depend on the platform, on where the set lies or on how it was read.
         """
@@ -185,8 +201,15 @@ class FaceSet:
             "labels": self.labels is not None,
             "soft_labels": self.soft_labels is not None,
         }
+        if self.votes is not None:
+            described["votes"] = self.votes.shape
         digest = hashlib.sha256(json.dumps(described).encode())
-        for array, dtype in ((self.images, "|u1"), (self.labels, "<i8"), (self.soft_labels, "<f4")):
+        for array, dtype in (
+            (self.images, "|u1"),
+            (self.labels, "<i8"),
+            (self.soft_labels, "<f4"),
+            (self.votes, "<i8"),
+        ):
             if array is not None:
                 digest.update(np.ascontiguousarray(array, dtype).ravel().view(np.uint8).data)
         return digest.hexdigest()

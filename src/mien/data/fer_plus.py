@@ -1,4 +1,4 @@
-"""FER+: ten annotators' votes per face of FER2013, joined to it by row, as soft labels.
+"""FER+: ten annotators' votes per face of FER2013, joined to it by row; what most of them say.
 
 Barsoum, Zhang, Canton Ferrer, Zhang: Training Deep Networks for Facial Expression Recognition with
 Crowd-Sourced Label Distribution, ICMI 2016.
@@ -14,16 +14,76 @@ from mien.data.face_set import FaceSet, normalise_votes
 from mien.errors import BadInputError, MissingError, UsageError
 from mien.labels import EXPRESSIONS, canonical_expression
 
+OTHER_VOTES = ("contempt", "unknown", "NF")
+"""The file's columns for what is none of the seven expressions; NF is not a face."""
+
+
+@dataclass(frozen=True)
+class Majority:
+    """What most annotators say of each face; `decide` makes it.
+
+    Attributes:
+        choice: int64 `[N]`, the class with the most votes, as an index of the set's labels; -1 where
+            the face is left out.
+        num_undecided: Faces whose first choice has no more than half of the votes.
+        num_contempt: Faces that most call contempt.
+        num_unknown: Faces that most call unknown or not a face, and faces without votes.
+    """
+
+    choice: np.ndarray
+    num_undecided: int
+    num_contempt: int
+    num_unknown: int
+
+
+def decide(votes: np.ndarray) -> Majority:
+    """Returns the annotators' majority of each face, by the protocol of FER+'s paper.
+
+    A class that a single annotator chose does not count. Of the votes that are left, contempt,
+    unknown and not a face among them, the first choice must have more than half; faces led by one
+    of those three are left out, for they are none of the set's classes. (Barsoum et al. 2016,
+    section 3, and the code published with it; they keep contempt as an eighth class.)
+
+    Args:
+        votes: int64 `[N, K + 3]`, as `FaceSet.votes`.
+    """
+    num_classes = votes.shape[1] - len(OTHER_VOTES)
+    counted = np.where(votes > 1, votes, 0)
+    total = counted.sum(axis=1)
+    first = counted.argmax(axis=1)
+    unknown = (first > num_classes) | (total == 0)
+    contempt = (first == num_classes) & ~unknown
+    led = ~unknown & ~contempt
+    clear = led & (2 * counted.max(axis=1) > total)
+    return Majority(
+        choice=np.where(clear, first, -1),
+        num_undecided=int((led & ~clear).sum()),
+        num_contempt=int(contempt.sum()),
+        num_unknown=int(unknown.sum()),
+    )
+
+
+def vote_shares(votes: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Returns the shares of all votes for a set's classes, float32 `[N, K]`; rows sum to 1.
+
+    A face without such votes gives its label everything.
+
+    Args:
+        votes: int64 `[N, K + 3]`, as `FaceSet.votes`.
+        labels: int64 `[N]`.
+    """
+    return normalise_votes(votes[:, : -len(OTHER_VOTES)], labels)
+
 
 @dataclass(frozen=True)
 class _Votes:
-    counts: np.ndarray  # int64 [rows, 7], in the order of EXPRESSIONS
+    counts: np.ndarray  # int64 [rows, 10], in the order of EXPRESSIONS, then OTHER_VOTES
     usages: np.ndarray  # str [rows]
     lines: list[int]
 
 
 def join_votes(faces: FaceSet, path: Path) -> FaceSet:
-    """Returns the set with soft labels: the shares of the votes for the seven expressions.
+    """Returns the set with its votes, and soft labels: the shares of the seven expressions.
 
     Votes for contempt, unknown and not-a-face are left out before the shares are taken. Where
     nothing is left, the soft label is the face's own label. The votes must have a row for each
@@ -53,7 +113,8 @@ def join_votes(faces: FaceSet, path: Path) -> FaceSet:
                 "votes are joined by row and must be in the same order"
             )
     assert faces.labels is not None
-    return replace(faces, soft_labels=normalise_votes(votes.counts[faces.rows], faces.labels))
+    counts = votes.counts[faces.rows]
+    return replace(faces, soft_labels=vote_shares(counts, faces.labels), votes=counts)
 
 
 def _read_votes(path: Path) -> _Votes:
@@ -66,13 +127,14 @@ def _read_votes(path: Path) -> _Votes:
     reader = csv.reader(text.splitlines())
     header = [name.strip() for name in next(reader, [])]
     column_of = {canonical_expression(name): i for i, name in enumerate(header)}
-    if "Usage" not in header or not set(EXPRESSIONS) <= set(column_of):
+    column_of.update((name, header.index(name)) for name in OTHER_VOTES if name in header)
+    if not {"Usage", *EXPRESSIONS, *OTHER_VOTES} <= {*header, *column_of}:
         raise BadInputError(
             f"{path}:1: the header is {','.join(header)[:80]!r}, expected FER+'s Usage,Image name,"
             "neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF"
         )
     usage = header.index("Usage")
-    columns = [column_of[name] for name in EXPRESSIONS]
+    columns = [column_of[name] for name in (*EXPRESSIONS, *OTHER_VOTES)]
     counts, usages, lines = [], [], []
     for row in reader:
         if not row:
@@ -86,4 +148,6 @@ def _read_votes(path: Path) -> _Votes:
         counts.append([int(word) for word in words])
         usages.append(row[usage].strip())
         lines.append(reader.line_num)
-    return _Votes(np.array(counts, np.int64).reshape(-1, 7), np.array(usages, str), lines)
+    return _Votes(
+        np.array(counts, np.int64).reshape(-1, len(columns)), np.array(usages, str), lines
+    )

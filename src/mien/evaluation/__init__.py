@@ -1,6 +1,7 @@
 """Pure metrics of (logits, labels), calibration, reports on models and how these differ."""
 
 from mien.evaluation.calibration import TEMPERATURE_BOUNDS, fit_temperature
+from mien.evaluation.class_report import ClassReport
 from mien.evaluation.compare import (
     Comparison,
     Difference,
@@ -26,7 +27,8 @@ from mien.evaluation.metrics import (
     macro_mean,
     wilson_interval,
 )
-from mien.evaluation.report import ClassReport, Evaluation, Report, collect, evaluate, score
+from mien.evaluation.report import Evaluation, Report, collect, evaluate, score
+from mien.evaluation.votes import Share, Truth, VotesReport, score_votes, truth_of
 
 __all__ = [
     "TEMPERATURE_BOUNDS",
@@ -39,6 +41,9 @@ __all__ = [
     "Group",
     "JudgedFaces",
     "Report",
+    "Share",
+    "Truth",
+    "VotesReport",
     "accuracy",
     "balanced_accuracy",
     "bootstrap_interval",
@@ -58,5 +63,7 @@ __all__ = [
     "mcnemar_exact",
     "read_for",
     "score",
+    "score_votes",
+    "truth_of",
     "wilson_interval",
 ]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mien.evaluation.metrics import checked
+from mien.evaluation.metrics import checked, checked_shares
 
 TEMPERATURE_BOUNDS = (0.2, 10.0)
 """Faces that are all decided rightly would ask for a temperature of 0, certainty; faces decided
@@ -10,31 +10,34 @@ worse than by chance for an infinite one. Real networks ask for 0.5 to 4, so a v
 says that the faces were too few or too easy to tell."""
 
 
-def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+def fit_temperature(logits: np.ndarray, targets: np.ndarray) -> float:
     """Returns the T within `TEMPERATURE_BOUNDS` that minimises the log loss of logits / T.
 
     Guo et al., "On calibration of modern neural networks", ICML 2017, section 4.2. The log loss
     is convex in the inverse temperature, its slope there the mean of the logit expected under
-    the probabilities less that of the label, so bisection finds the one zero of the slope. Where
+    the probabilities less that under the targets, so bisection finds the one zero of the slope. Where
     every temperature is as good (each row of logits is constant), T is 1.
 
     Args:
         logits: `[N, K]` floats, of faces the network was not trained on.
-        labels: `[N]` integers from 0 to K - 1.
+        targets: `[N]` integers from 0 to K - 1; or `[N, K]` floats, each class's share of the truth.
 
     Raises:
-        ValueError: The logits and labels do not fit each other, or hold no face.
+        ValueError: The logits and targets do not fit each other, or hold no face.
     """
-    logits, labels = checked(logits, labels)
+    if targets.ndim == 1:
+        logits, labels = checked(logits, targets)
+        targets = np.eye(logits.shape[1])[labels]
+    logits, targets = checked_shares(logits, targets)
     logits -= logits.max(axis=1, keepdims=True)
     if not logits.any():
         return 1.0
-    of_label = logits[np.arange(len(labels)), labels]
+    of_target = (logits * targets).sum(axis=1)
 
     def slope(temperature: float) -> float:
         weights = np.exp(logits / temperature)
         expected = (weights * logits).sum(axis=1) / weights.sum(axis=1)
-        return float((expected - of_label).mean())
+        return float((expected - of_target).mean())
 
     low, high = TEMPERATURE_BOUNDS
     if slope(low) <= 0:

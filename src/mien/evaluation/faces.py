@@ -23,7 +23,11 @@ class JudgedFaces:
 
 
 def read_for(
-    config: ModelConfig, data: str | Path, split: str | None = None, skip_bad: bool = False
+    config: ModelConfig,
+    data: str | Path,
+    split: str | None = None,
+    skip_bad: bool = False,
+    votes: str | Path | None = None,
 ) -> JudgedFaces:
     """Returns the faces of a labelled set as a model was made for.
 
@@ -35,6 +39,7 @@ def read_for(
         data: A labelled set, as `mien.data.read` takes it.
         split: One split only; None for all faces.
         skip_bad: Leave unreadable rows out instead of refusing the set.
+        votes: FER+'s votes of the same rows.
 
     Raises:
         MissingError: The set is not there.
@@ -42,7 +47,7 @@ def read_for(
         UsageError: It has no such split.
     """
     size = config.face_size if Path(data).is_dir() else None
-    whole = read(data, skip_bad=skip_bad, face_size=size, channels=config.channels)
+    whole = read(data, votes, skip_bad=skip_bad, face_size=size, channels=config.channels)
     left_out = config.training.get("recipe", {}).get("data", {}).get("drop", ())
     dropped = tuple(name for name in left_out if name in whole.label_names)
     faces = whole.drop_expressions(dropped) if dropped else whole

@@ -21,13 +21,15 @@ def honesty_warning(
         source: The whole set they were taken from, where it is at hand.
     """
     record = config.training
-    digest = faces.content_hash()
+    digest = faces.without_opinions().content_hash()
     if digest == record.get("selection_hash"):
         return "these are the faces the model was selected on: the figures are optimistic"
     if digest == record.get("train_hash"):
         return "these are the faces the model was trained on: the figures say nothing of new faces"
     train_split = record.get("recipe", {}).get("data", {}).get("train_split")
-    from_training_set = source is not None and source.content_hash() == record.get("data_hash")
+    from_training_set = (
+        source is not None and source.without_opinions().content_hash() == record.get("data_hash")
+    )
     part_of_training = (
         from_training_set and train_split and find_split(train_split, faces.split_names)
     )

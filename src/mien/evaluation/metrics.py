@@ -101,18 +101,35 @@ def macro_mean(values: np.ndarray, confusion: np.ndarray) -> float:
     return float(values[(confusion.sum(axis=0) + confusion.sum(axis=1)) > 0].mean())
 
 
-def log_loss(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Returns the mean negative log likelihood of the labels, in nats; stable for any logits.
+def log_loss(logits: np.ndarray, targets: np.ndarray) -> float:
+    """Returns the mean negative log likelihood of the targets, in nats; stable for any logits.
+
+    Args:
+        logits: `[N, K]` floats.
+        targets: `[N]` integers, labels; or `[N, K]` floats, each class's share of the truth, whose
+            cross-entropy this is then.
 
     Raises:
-        ValueError: The logits and labels do not fit each other, or hold no face.
+        ValueError: The logits and targets do not fit each other, or hold no face.
     """
-    logits, labels = checked(logits, labels)
-    return float(-_log_softmax(logits)[np.arange(len(labels)), labels].mean())
+    if targets.ndim == 1:
+        logits, labels = checked(logits, targets)
+        return float(-_log_softmax(logits)[np.arange(len(labels)), labels].mean())
+    logits, shares = checked_shares(logits, targets)
+    return float(-(shares * _log_softmax(logits)).sum(axis=1).mean())
+
+
+def entropy(shares: np.ndarray) -> float:
+    """Returns the mean entropy of the rows of `[N, K]` shares, in nats.
+
+    No probabilities can have a lower cross-entropy with the shares.
+    """
+    logs = np.log(shares, out=np.zeros(shares.shape), where=shares > 0)
+    return float(-(shares * logs).sum(axis=1).mean())
 
 
 def calibration_bins(
-    logits: np.ndarray, labels: np.ndarray, num_bins: int = NUM_ECE_BINS
+    logits: np.ndarray, targets: np.ndarray, num_bins: int = NUM_ECE_BINS
 ) -> CalibrationBins:
     """Returns how confident decisions were and how often right, in bins of equal size.
 
@@ -126,12 +143,22 @@ def calibration_bins(
     calibration", NeurIPS 2019. Top label and 15 bins: Guo et al., ICML 2017, whose bins have equal
     width.
 
+    Args:
+        logits: `[N, K]` floats.
+        targets: `[N]` integers, labels; or `[N, K]` floats, each class's share of the truth: a
+            decision is as right as its share then.
+        num_bins: How many, at the most.
+
     Raises:
-        ValueError: The logits and labels do not fit each other, or hold no face.
+        ValueError: The logits and targets do not fit each other, or hold no face.
     """
-    logits, labels = checked(logits, labels)
+    if targets.ndim == 1:
+        logits, labels = checked(logits, targets)
+        correct = logits.argmax(axis=1) == labels
+    else:
+        logits, shares = checked_shares(logits, targets)
+        correct = shares[np.arange(len(shares)), logits.argmax(axis=1)]
     confidence = np.exp(_log_softmax(logits).max(axis=1))
-    correct = logits.argmax(axis=1) == labels
     _, group, sizes = np.unique(confidence, return_inverse=True, return_counts=True)
     correctness = (np.bincount(group, weights=correct) / sizes)[group]
     order = np.argsort(confidence)
@@ -144,7 +171,7 @@ def calibration_bins(
 
 
 def expected_calibration_error(
-    logits: np.ndarray, labels: np.ndarray, num_bins: int = NUM_ECE_BINS
+    logits: np.ndarray, targets: np.ndarray, num_bins: int = NUM_ECE_BINS
 ) -> float:
     """Returns the mean gap between the confidence in a decision and how often it is right.
 
@@ -153,9 +180,9 @@ def expected_calibration_error(
     worst, 0.026 for 3,589 faces, so compare sets of like size only.
 
     Raises:
-        ValueError: The logits and labels do not fit each other, or hold no face.
+        ValueError: The logits and targets do not fit each other, or hold no face.
     """
-    bins = calibration_bins(logits, labels, num_bins)
+    bins = calibration_bins(logits, targets, num_bins)
     gaps = np.abs(bins.accuracy - bins.confidence)
     return float((gaps * bins.counts).sum() / bins.counts.sum())
 
@@ -182,6 +209,21 @@ def checked(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndar
     if not np.isfinite(logits).all():
         raise ValueError("the logits hold values that are not finite")
     return logits.astype(np.float64), labels.astype(np.int64)
+
+
+def checked_shares(logits: np.ndarray, shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns logits and shares `[N, K]` as float64, once they are known to fit.
+
+    Raises:
+        ValueError: Shapes or values do not fit, or there is no face.
+    """
+    shares = np.asarray(shares, np.float64)
+    if shares.shape != logits.shape:
+        raise ValueError(f"expected shares {list(logits.shape)}, got {list(shares.shape)}")
+    logits, _ = checked(logits, shares.argmax(axis=1))
+    if not (shares >= 0).all() or not np.allclose(shares.sum(axis=1), 1, atol=1e-4):
+        raise ValueError("every row of shares must be at least 0 and sum to 1")
+    return logits, shares
 
 
 def _log_softmax(logits: np.ndarray) -> np.ndarray:

@@ -1,5 +1,6 @@
 """A model and labelled faces → the report that mien prints, writes and compares by."""
 
+import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,17 +11,9 @@ from mien.classifier import Classifier
 from mien.data import FaceSet
 from mien.errors import BadInputError
 from mien.evaluation import metrics
+from mien.evaluation.class_report import ClassReport, class_reports
+from mien.evaluation.votes import VotesReport, score_votes
 from mien.model_folder import ModelConfig
-
-
-@dataclass(frozen=True)
-class ClassReport:
-    """How one class fared; ratios without a denominator are 0."""
-
-    precision: float
-    recall: float
-    f1: float
-    support: int
 
 
 @dataclass(frozen=True)
@@ -39,6 +32,7 @@ class Report:
         ece: Expected calibration error, 15 equal-mass bins of the decision's probability.
         per_class: By label, in the order of the model's labels.
         confusion: Rows are the true classes, columns the predicted ones, in the same order.
+        votes: How well it says what annotators say; None where the set has no votes.
     """
 
     num_faces: int
@@ -53,17 +47,22 @@ class Report:
     ece: float
     per_class: dict[str, ClassReport]
     confusion: tuple[tuple[int, ...], ...]
+    votes: VotesReport | None = None
 
     def to_json_dict(self) -> dict[str, Any]:
-        """Returns the report as JSON's own types: the attributes, tuples as lists."""
-        document = asdict(self)
-        document["accuracy_ci95"] = list(self.accuracy_ci95)
-        document["confusion"] = [list(row) for row in self.confusion]
+        """Returns the report as JSON's own types; without the key `votes` where it has none."""
+        document = json.loads(json.dumps(asdict(self)))
+        if self.votes is None:
+            del document["votes"]
         return document
 
 
 def score(
-    logits: np.ndarray, labels: np.ndarray, label_names: tuple[str, ...], num_views: int = 1
+    logits: np.ndarray,
+    labels: np.ndarray,
+    label_names: tuple[str, ...],
+    num_views: int = 1,
+    votes: np.ndarray | None = None,
 ) -> Report:
     """Returns the report on logits that were collected before.
 
@@ -72,6 +71,7 @@ def score(
         labels: Integers `[N]`, from 0 to K - 1.
         label_names: The K class names in the order of the logits.
         num_views: How many views of each face went into its logits; only reported.
+        votes: int64 `[N, K + 3]`, as `FaceSet.votes`, in the order of the logits.
 
     Raises:
         ValueError: The arguments do not fit each other, or hold no face.
@@ -81,8 +81,6 @@ def score(
         raise ValueError(f"{len(confusion)} logits per face, but {len(label_names)} label names")
     num_faces, num_correct = int(confusion.sum()), int(np.trace(confusion))
     scores = metrics.class_scores(confusion)
-    columns = (scores.precision, scores.recall, scores.f1, scores.support)
-    rows = zip(*(column.tolist() for column in columns), strict=True)
     return Report(
         num_faces=num_faces,
         num_views=num_views,
@@ -94,8 +92,9 @@ def score(
         macro_f1=metrics.macro_mean(scores.f1, confusion),
         log_loss=metrics.log_loss(logits, labels),
         ece=metrics.expected_calibration_error(logits, labels),
-        per_class={name: ClassReport(*row) for name, row in zip(label_names, rows, strict=True)},
+        per_class=class_reports(confusion, label_names),
         confusion=tuple(tuple(row) for row in confusion.tolist()),
+        votes=None if votes is None else score_votes(logits, labels, votes, label_names),
     )
 
 
@@ -146,6 +145,7 @@ def collect(model: Classifier | str | Path, faces: FaceSet, tta: bool = False) -
     """
     classifier = model if isinstance(model, Classifier) else Classifier(model)
     labels = _labels_of_model(faces, classifier.labels)
+    votes = _votes_of_model(faces, classifier.labels)
     given, side = faces.face_size, classifier.config.face_size
     if given != side:
         raise BadInputError(
@@ -155,7 +155,7 @@ def collect(model: Classifier | str | Path, faces: FaceSet, tta: bool = False) -
     if not np.isfinite(logits).all():
         raise BadInputError(f"{classifier.folder}: gives logits that are not finite numbers")
     name = str(classifier.folder if isinstance(model, Classifier) else model)
-    report = score(logits, labels, classifier.labels, classifier.num_views(tta))
+    report = score(logits, labels, classifier.labels, classifier.num_views(tta), votes)
     return Evaluation(name, classifier.config, logits, labels, report)
 
 
@@ -174,3 +174,16 @@ def _labels_of_model(faces: FaceSet, known: tuple[str, ...]) -> np.ndarray:
         )
     position = {name: index for index, name in enumerate(known)}
     return np.array([position.get(name, -1) for name in faces.label_names])[faces.labels]
+
+
+def _votes_of_model(faces: FaceSet, known: tuple[str, ...]) -> np.ndarray | None:
+    """Returns the set's votes, if any, with a column for each of the model's classes."""
+    if faces.votes is None:
+        return None
+    num_classes = len(faces.label_names)
+    votes = np.zeros((len(faces), len(known) + faces.votes.shape[1] - num_classes), np.int64)
+    for column, name in enumerate(known):
+        if name in faces.label_names:
+            votes[:, column] = faces.votes[:, faces.label_names.index(name)]
+    votes[:, len(known) :] = faces.votes[:, num_classes:]
+    return votes

@@ -64,6 +64,27 @@ class Data(_Section):
     """Divides them after."""
 
 
+class Photo(_Section):
+    """What makes a face like those in photographs, in the order in which it happens to one."""
+
+    faces: float = Field(default=0.0, ge=0, le=1)
+    """Part of the training faces it happens to; the others stay as their files have them."""
+    occlude: float = Field(default=0.0, ge=0, le=1)
+    """Part of these with something over them: a grey ellipse, half of them over the mouth."""
+    light: float = Field(default=0.0, ge=0, le=1)
+    """Part lit from one side."""
+    tone: float = Field(default=0.0, ge=0, le=1)
+    """Part with another gamma, contrast and brightness, mostly flatter and darker."""
+    blur: float = Field(default=0.0, ge=0, le=1)
+    """Part out of focus, by up to 1.5 pixels."""
+    shrink: float = Field(default=0.0, ge=0, le=1)
+    """Part taken with 12 to 40 pixels a side and enlarged again."""
+    noise: float = Field(default=0.0, ge=0, le=1)
+    """Part with a sensor's noise."""
+    jpeg: float = Field(default=0.0, ge=0, le=1)
+    """Part compressed as JPEG, with a quality of 20 to 80."""
+
+
 class Augment(_Section):
     """Random changes to training faces; off by default. Test faces are never augmented."""
 
@@ -93,6 +114,8 @@ class Augment(_Section):
     """Distance from the face's mean grey times a factor uniform in 1 ± this."""
     saturation: float = Field(default=0.0, ge=0, le=1)
     """Distance from each pixel's grey times a factor uniform in 1 ± this; for colour faces."""
+    photo: Photo = Photo()
+    """Light, lens, sensor and file."""
     erase_pixels: int = Field(default=0, ge=0)
     """Side of a square set to mean grey, at the network's full input size."""
     mixup: float = Field(default=0.0, ge=0)
@@ -171,6 +194,9 @@ class Train(_Section):
     """Stop after this many epochs without a better selection score; 0 is off."""
     selection_metric: Literal["accuracy", "log_loss"] = "accuracy"
     """What is best on the selection split."""
+    selection_truth: Literal["labels", "votes"] = "labels"
+    """What it is measured against there, and the temperature is fitted to: the faces' own labels, or
+    FER+'s votes (--votes): their majority, and for the log loss their shares."""
     keep: Literal["best", "last"] = "best"
     """Which epoch's weights become the model."""
 

@@ -7,34 +7,14 @@ B faces · C channels · S side of the faces · s side of the views · K classes
 """
 
 import math
-from dataclasses import dataclass
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from mien.recipes.recipe import Augment
-
-
-@dataclass(frozen=True)
-class Randomness:
-    """Where one epoch's randomness comes from: functions of (seed, epoch, rank), nothing stored."""
-
-    tensors: torch.Generator
-    scalars: np.random.Generator
-
-    @classmethod
-    def of(cls, seed: int, epoch: int, rank: int, device: torch.device) -> "Randomness":
-        """Returns the generators of an epoch on one process."""
-        sequence = np.random.SeedSequence([seed, epoch, rank, 1])
-        generator = torch.Generator(device)
-        generator.manual_seed(int(sequence.generate_state(1, np.uint64)[0] >> 1))
-        return cls(generator, np.random.default_rng(sequence))
-
-    def uniform(self, count: int, extent: float, device: torch.device) -> Tensor:
-        """Returns `count` values uniform in ± `extent`."""
-        return (torch.rand(count, generator=self.tensors, device=device) * 2 - 1) * extent
+from mien.training.photograph import photographed
+from mien.training.randomness import Randomness
 
 
 def training_views(
@@ -81,6 +61,7 @@ def training_views(
         factors = 1 + randomness.uniform(len(faces), knobs.contrast, faces.device)
         means = views.mean((1, 2, 3), keepdim=True)
         views = (means + (views - means) * factors.view(-1, 1, 1, 1)).clamp(0, 1)
+    views = photographed(views, knobs.photo, size / input_size, randomness)
     if knobs.erase_pixels:
         views = _erase(views, knobs.erase_pixels * size / input_size, grey, randomness)
     return views

@@ -38,6 +38,9 @@ def save(state: TrainingState, run: Path, identity: Mapping[str, str]) -> None:
         "scaler": state.accelerator.scaler and state.accelerator.scaler.state_dict(),
         "targets": state.train_targets if state.recipe.train.self_target_start < 1 else None,
         "selection_labels": torch.from_numpy(state.selection_labels),
+        "selection_votes": None
+        if state.selection_votes is None
+        else torch.from_numpy(state.selection_votes),
         "best": state.best and vars(state.best),
         "last": state.last and vars(state.last),
     }

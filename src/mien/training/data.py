@@ -1,5 +1,6 @@
 """What a recipe makes of a labelled set: the faces to learn from and those to select on."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,7 +32,8 @@ class TrainingData:
         data_hash: `FaceSet.content_hash()` of the whole set.
         train_hash: Of the training faces before any were added.
         selection_hash: Of the selection faces.
-        targets_hash: Of the training faces' soft labels; None where they have none.
+        targets_hash: Of the training faces' soft labels, and of the votes that the selection is held
+            against; None where there are neither.
         problems: Bad rows that were left out.
     """
 
@@ -91,8 +93,8 @@ def read_training_data(
     if votes is not None:
         faces = join_votes(faces, Path(votes))
     chosen, selection, train_split, selection_split = choose_faces(recipe, faces)
-    train_hash = replace(chosen, soft_labels=None).content_hash()
-    selection = replace(selection, soft_labels=None)
+    train_hash = chosen.without_opinions().content_hash()
+    selection = judged_faces(recipe, selection)
     chosen = with_opinions(recipe, chosen, teacher)
     recipe = with_own_normalisation(recipe, chosen)
     train = grow(chosen, recipe.data.grow, recipe.data.split_seed)
@@ -106,8 +108,8 @@ def read_training_data(
         selection_split=selection_split,
         data_hash=data_hash,
         train_hash=train_hash,
-        selection_hash=selection.content_hash(),
-        targets_hash=None if chosen.soft_labels is None else chosen.content_hash(),
+        selection_hash=selection.without_opinions().content_hash(),
+        targets_hash=_targets_hash(chosen, selection),
         problems=faces.problems,
     )
 
@@ -116,12 +118,15 @@ def check_opinions(
     recipes: Sequence[Recipe], votes: str | Path | None, teacher: str | Path | None
 ) -> None:
     """Raises UsageError if a recipe weighs what is not there, or none weighs what is."""
+    judged = any(recipe.train.selection_truth == "votes" for recipe in recipes)
     for name, option, path in (("vote", "--votes", votes), ("teacher", "--teacher", teacher)):
         weight = max(getattr(recipe.train, f"{name}_weight") for recipe in recipes)
         if weight and path is None:
             raise UsageError(f"train.{name}_weight is {weight:g}: name the file with {option}")
-        if path is not None and not weight:
+        if path is not None and not weight and not (name == "vote" and judged):
             raise UsageError(f"{option} without a weight: set train.{name}_weight")
+    if judged and votes is None:
+        raise UsageError("train.selection_truth is votes: name the file with --votes")
 
 
 def with_opinions(recipe: Recipe, faces: FaceSet, teacher: str | Path | None) -> FaceSet:
@@ -137,6 +142,22 @@ def with_opinions(recipe: Recipe, faces: FaceSet, teacher: str | Path | None) ->
     if teacher is not None:
         mixed += taught * read_teacher(teacher, faces)
     return replace(faces, soft_labels=mixed.astype(np.float32))
+
+
+def judged_faces(recipe: Recipe, selection: FaceSet) -> FaceSet:
+    """Returns the selection faces with no other truth than the recipe holds a network against."""
+    if recipe.train.selection_truth == "labels":
+        return selection.without_opinions()
+    return replace(selection, soft_labels=None)
+
+
+def _targets_hash(train: FaceSet, selection: FaceSet) -> str | None:
+    if train.soft_labels is None and selection.votes is None:
+        return None
+    if selection.votes is None:
+        return replace(train, votes=None).content_hash()
+    both = train.content_hash() + selection.content_hash()
+    return hashlib.sha256(both.encode()).hexdigest()
 
 
 def choose_faces(recipe: Recipe, faces: FaceSet) -> tuple[FaceSet, FaceSet, str, str]:

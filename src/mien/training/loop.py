@@ -17,8 +17,9 @@ from torch import Tensor, nn
 
 from mien.evaluation import metrics
 from mien.models import FaceClassifier
-from mien.training.augment import Randomness, mirrored_faces, mixed, training_views
+from mien.training.augment import mirrored_faces, mixed, training_views
 from mien.training.optimizers import learning_rate, set_rate
+from mien.training.randomness import Randomness
 from mien.training.state import Measured, Progress, TrainingState, seed_everything
 
 SELECTION_BATCH = 256
@@ -29,7 +30,7 @@ class EpochRecord:
     """What one epoch did; epoch 0 is the measurement before training (its train figures are None).
 
     `accuracy` and `log_loss` are the selection split's, single view, of the weights that would be
-    kept. `train_loss` and `train_accuracy` are running means over augmented faces.
+    kept, against the recipe's `train.selection_truth`. `train_loss` and `train_accuracy` are running means over augmented faces.
     """
 
     epoch: int
@@ -221,9 +222,10 @@ def _measured(state: TrainingState, started: float) -> EpochRecord:
         buffer.copy_(broadcast(buffer))
     logits = selection_logits(state, net)
     _require_finite(state, logits)
-    labels = state.selection_labels
-    state.losses.append(metrics.log_loss(logits, labels))
-    accuracy = metrics.accuracy(metrics.confusion_matrix(logits, labels))
+    truth = state.truth
+    judged = logits[truth.rows]
+    state.losses.append(metrics.log_loss(judged, truth.targets))
+    accuracy = metrics.accuracy(metrics.confusion_matrix(judged, truth.labels))
     score = state.losses[-1] if state.recipe.train.selection_metric == "log_loss" else -accuracy
     state.last = Measured(state.epoch, score, net.state_dict(), torch.from_numpy(logits))
     is_best = state.best is None or score < state.best.score

@@ -20,10 +20,10 @@ import torch.nn.functional as F
 from mien.errors import UsageError
 from mien.plots.search import draw_lr_range
 from mien.recipes import load_recipe
-from mien.training.augment import Randomness
 from mien.training.data import check_opinions
 from mien.training.loop import descend, views_and_targets
 from mien.training.optimizers import set_rate
+from mien.training.randomness import Randomness
 from mien.training.search_faces import faces_for_trials
 from mien.training.search_result import write_picture, write_whole
 from mien.training.state import TrainingState, seed_everything, start

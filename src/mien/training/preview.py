@@ -8,8 +8,9 @@ import numpy as np
 import torch
 
 from mien.recipes import Recipe
-from mien.training.augment import Randomness, mirrored_faces, training_views
+from mien.training.augment import mirrored_faces, training_views
 from mien.training.data import read_training_data
+from mien.training.randomness import Randomness
 from mien.training.state import as_tensor
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ def preview(recipe: Recipe, data: str | Path, num_faces: int = 64, epoch: int = 
         BadInputError: The data cannot be read or has no labels.
         UsageError: Recipe and faces do not go together.
     """
+    own = {"vote_weight": 0.0, "teacher_weight": 0.0, "selection_truth": "labels"}
+    recipe = recipe.model_copy(update={"train": recipe.train.model_copy(update=own)})
     prepared = read_training_data(recipe, data)
     recipe, faces = prepared.recipe, prepared.train
     assert faces.labels is not None

@@ -15,7 +15,7 @@ from torch.utils.tensorboard import SummaryWriter
 from mien import run_folder
 from mien.data import FaceSet
 from mien.errors import BadInputError, MienError, MissingError, UsageError
-from mien.evaluation import evaluate, fit_temperature, score
+from mien.evaluation import evaluate, fit_temperature, score, truth_of
 from mien.model_folder import CropGeometry, ModelConfig, read_config, resolve
 from mien.models import count_macs, count_parameters, load_classifier
 from mien.recipes import Recipe, parse_recipe
@@ -153,7 +153,9 @@ def _export(
     measured = content[keep or recipe.train.keep]
     net = build_net(recipe, info.channels, len(info.labels))
     net.load_state_dict(measured["weights"])
-    config = _config(recipe, info, net, measured, content["selection_labels"], run)
+    labels, votes = content["selection_labels"].numpy(), content.get("selection_votes")
+    votes = None if votes is None else votes.numpy()
+    config = _config(recipe, info, net, measured, labels, votes, run)
     output.parent.mkdir(parents=True, exist_ok=True)
     unfinished = output.with_name(f".{output.name}.part-{os.getpid()}")
     try:
@@ -289,15 +291,17 @@ def _config(
     info: RunInfo,
     net: nn.Module,
     measured: dict[str, Any],
-    labels: Tensor,
+    labels: np.ndarray,
+    votes: np.ndarray | None,
     run: Path,
 ) -> ModelConfig:
     channels = in_channels(recipe, info.channels)
     size = recipe.data.input_size
     options = {key: value for key, value in recipe.model.options.items() if key != "weights"}
-    logits, truth = measured["logits"].numpy(), labels.numpy()
-    temperature = fit_temperature(logits, truth)
-    report = score((logits / temperature).astype(np.float32), truth, info.labels)
+    logits, truth = measured["logits"].numpy(), truth_of(labels, votes)
+    temperature = fit_temperature(logits[truth.rows], truth.targets)
+    calibrated = (logits / temperature).astype(np.float32)
+    report = score(calibrated, labels, info.labels, votes=votes)
     records = [line for line in run_folder.read_metrics(run) if line["epoch"] > 0]
     macs = {line["size"]: count_macs(net, channels, line["size"]) for line in records}
     record = {

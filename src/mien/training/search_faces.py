@@ -1,7 +1,6 @@
 """The faces of a search: read once, then chosen, cut down and grown for each trial's recipe."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -10,7 +9,7 @@ from mien.data import FaceSet, grow, join_votes, oversample
 from mien.data import read as read_faces
 from mien.errors import BadInputError
 from mien.recipes import Recipe
-from mien.training.data import choose_faces, with_opinions, with_own_normalisation
+from mien.training.data import choose_faces, judged_faces, with_opinions, with_own_normalisation
 
 FacesFor = Callable[[Recipe], tuple[Recipe, FaceSet, FaceSet]]
 
@@ -52,7 +51,7 @@ def faces_for_trials(
         train = grow(train, knobs.grow, knobs.split_seed)
         if knobs.balance == "oversample":
             train = oversample(train, knobs.split_seed)
-        return recipe, train, replace(selection, soft_labels=None)
+        return recipe, train, judged_faces(recipe, selection)
 
     return faces_for
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from mien.classifier import as_channels
 from mien.data import FaceSet
 from mien.errors import BadInputError, UsageError
+from mien.evaluation import Truth, truth_of
 from mien.models import FaceClassifier, architecture, create_model, evaluating
 from mien.recipes import Recipe
 from mien.training.averaging import Average
@@ -56,6 +57,8 @@ class TrainingState:
         first_parity: int64 `[N]`, 0 or 1: whether a face starts mirrored.
         selection_faces: uint8 `[M, s, s, C]` on the device, cropped to the network's input.
         selection_labels: int64 `[M]`.
+        selection_votes: int64 `[M, K + 3]`, as `FaceSet.votes`, where the recipe selects by votes.
+        truth: What the selection's logits are held against.
         class_weights: float `[K]`, of each class's loss; None where all are equal.
         accelerator: Device and processes.
         net: The network as prepared by the accelerator.
@@ -77,6 +80,8 @@ class TrainingState:
     first_parity: Tensor
     selection_faces: Tensor
     selection_labels: np.ndarray
+    selection_votes: np.ndarray | None
+    truth: Truth
     class_weights: Tensor | None
     accelerator: Accelerator
     net: nn.Module
@@ -184,6 +189,9 @@ def start(
 
     device, channels = accelerator.device, channels_of(train)
     seen = as_channels(centre_crop(selection.images, recipe.data.input_size), channels)
+    truth = truth_of(selection.labels, selection.votes)
+    if not len(truth.rows):
+        raise BadInputError("the annotators agree on none of the faces to select on")
     parity = np.random.default_rng([recipe.train.seed, 2]).integers(0, 2, len(train))
     return TrainingState(
         recipe=recipe,
@@ -194,6 +202,8 @@ def start(
         first_parity=torch.from_numpy(parity).to(device),
         selection_faces=torch.from_numpy(np.ascontiguousarray(seen)).to(device),
         selection_labels=selection.labels,
+        selection_votes=selection.votes,
+        truth=truth,
         class_weights=class_weights(recipe, train.labels, len(train.label_names), device),
         accelerator=accelerator,
         net=net,

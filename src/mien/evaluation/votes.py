@@ -1,0 +1,174 @@
+"""A model against annotators: their majority, their distribution, false alarms on clear faces.
+
+The protocol of the majority is that of FER+'s paper (Barsoum et al. 2016); see `decide`.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mien.data import decide, vote_shares
+from mien.evaluation import metrics
+from mien.evaluation.class_report import ClassReport, class_reports
+
+NEUTRAL = "neutral"
+ALARMS = ("angry", "sad", "fear", "disgust")
+"""Expressions that trouble people most where a face has none."""
+CLEAR_SHARE = 0.8
+"""A face is clearly neutral, or clearly has an expression, where this part of all votes says so."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """A number of faces out of others, with Wilson's 95 % interval of their share."""
+
+    count: int
+    share: float
+    ci95: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What a model is held against.
+
+    Attributes:
+        rows: int64 `[n]`, which of the faces count.
+        labels: int64 `[n]`, what decisions should be.
+        targets: `[n]` the same, or float32 `[n, K]`, what probabilities should be.
+    """
+
+    rows: np.ndarray
+    labels: np.ndarray
+    targets: np.ndarray
+
+
+@dataclass(frozen=True)
+class VotesReport:
+    """How well a model says what annotators say; all numbers are plain Python numbers.
+
+    All but the clear faces' figures are of the faces whose annotators agree.
+
+    Attributes:
+        num_faces: Faces whose annotators agree on one of the model's classes.
+        num_undecided: Faces left out, as their first choice has no more than half of the votes.
+        num_contempt: Faces left out, as most call them contempt.
+        num_unknown: Faces left out, as most call them unknown or not a face.
+        accuracy: Fraction decided as the majority does.
+        accuracy_ci95: Wilson's 95 % interval of it.
+        balanced_accuracy: Mean recall over the classes that have faces.
+        cross_entropy: Of the shares of the votes under the model's probabilities, nats.
+        vote_entropy: Of these shares themselves: no model can be below it.
+        kl_divergence: The one less the other.
+        ece: Mean gap between the probability of the model's decision and the share of the votes for
+            it, in 15 equal-mass bins.
+        label_agreement: Fraction of these faces whose own label is what the majority says.
+        per_class: By label, against the majority.
+        confusion: Rows are the majority, columns the model's decisions.
+        num_clear_neutral: Faces that at least eight of ten annotators call neutral.
+        false_alarms: Of these, those read as each of `ALARMS`, and as any of them (`together`).
+        num_clear_expression: Faces that at least eight of ten give one and the same expression.
+        read_neutral: Of these, those read neutral.
+    """
+
+    num_faces: int
+    num_undecided: int
+    num_contempt: int
+    num_unknown: int
+    accuracy: float
+    accuracy_ci95: tuple[float, float]
+    balanced_accuracy: float
+    cross_entropy: float
+    vote_entropy: float
+    kl_divergence: float
+    ece: float
+    label_agreement: float
+    per_class: dict[str, ClassReport]
+    confusion: tuple[tuple[int, ...], ...]
+    num_clear_neutral: int
+    false_alarms: dict[str, Share]
+    num_clear_expression: int
+    read_neutral: Share | None
+
+
+def truth_of(labels: np.ndarray, votes: np.ndarray | None) -> Truth:
+    """Returns what a model is held against: the labels, or where there are votes, these.
+
+    Args:
+        labels: int64 `[N]`.
+        votes: int64 `[N, K + 3]`, as `FaceSet.votes`.
+    """
+    if votes is None:
+        return Truth(np.arange(len(labels)), labels, labels)
+    choice = decide(votes).choice
+    rows = np.flatnonzero(choice >= 0)
+    return Truth(rows, choice[rows], vote_shares(votes[rows], choice[rows]))
+
+
+def score_votes(
+    logits: np.ndarray, labels: np.ndarray, votes: np.ndarray, label_names: tuple[str, ...]
+) -> VotesReport | None:
+    """Returns the report against annotators; None where they agree on none of the faces.
+
+    Args:
+        logits: Floats `[N, K]`.
+        labels: Integers `[N]`, the faces' own labels.
+        votes: int64 `[N, K + 3]`, as `FaceSet.votes`, in the order of the logits.
+        label_names: The K class names.
+
+    Raises:
+        ValueError: The arguments do not fit each other.
+    """
+    if votes.shape != (len(logits), len(label_names) + 3):
+        raise ValueError(f"votes {list(votes.shape)} do not fit logits {list(logits.shape)}")
+    majority, truth = decide(votes), truth_of(labels, votes)
+    if not len(truth.rows):
+        return None
+    decided = logits[truth.rows]
+    confusion = metrics.confusion_matrix(decided, truth.labels)
+    num_right = int(np.trace(confusion))
+    cross_entropy, floor = metrics.log_loss(decided, truth.targets), metrics.entropy(truth.targets)
+    share = votes[:, : len(label_names)] / np.maximum(votes.sum(axis=1, keepdims=True), 1)
+    clear = share >= CLEAR_SHARE - 1e-9  # bool [N, K]
+    decisions = logits.argmax(axis=1)
+    alarms: dict[str, Share] = {}
+    neutral = np.zeros(len(logits), bool)
+    expressive, read_neutral = clear.any(axis=1), None
+    if NEUTRAL in label_names:
+        column = label_names.index(NEUTRAL)
+        neutral, expressive = clear[:, column], expressive & ~clear[:, column]
+        read_neutral = _share(int((decisions[expressive] == column).sum()), int(expressive.sum()))
+    if neutral.any():
+        read = decisions[neutral]
+        counts = {
+            name: int((read == label_names.index(name)).sum())
+            for name in ALARMS
+            if name in label_names
+        }
+        counts["together"] = sum(counts.values())
+        alarms = {name: _share(count, int(neutral.sum())) for name, count in counts.items()}
+    return VotesReport(
+        num_faces=len(truth.rows),
+        num_undecided=majority.num_undecided,
+        num_contempt=majority.num_contempt,
+        num_unknown=majority.num_unknown,
+        accuracy=metrics.accuracy(confusion),
+        accuracy_ci95=metrics.wilson_interval(num_right, len(truth.rows)),
+        balanced_accuracy=metrics.balanced_accuracy(confusion),
+        cross_entropy=cross_entropy,
+        vote_entropy=floor,
+        kl_divergence=cross_entropy - floor,
+        ece=metrics.expected_calibration_error(decided, truth.targets),
+        label_agreement=float((labels[truth.rows] == truth.labels).mean()),
+        per_class=class_reports(confusion, label_names),
+        confusion=tuple(tuple(row) for row in confusion.tolist()),
+        num_clear_neutral=int(neutral.sum()),
+        false_alarms=alarms,
+        num_clear_expression=int(expressive.sum()),
+        read_neutral=read_neutral,
+    )
+
+
+def _share(count: int, total: int) -> Share | None:
+    if not total:
+        return None
+    return Share(count, count / total, metrics.wilson_interval(count, total))
