@@ -1,21 +1,24 @@
 """Fits the crop around a detected face to the framing of FER2013, and prices a wrong crop.
 
     python benchmarks/fit_crop.py --data fer2013.csv                  # boxes against frames
-    python benchmarks/fit_crop.py --data fer2013.csv --model default  # what a wrong crop costs
+    python benchmarks/fit_crop.py --data fer2013.csv --model fer2013  # what a wrong crop costs
+    python benchmarks/fit_crop.py --data fer2013.csv --model default --votes fer2013new.csv
+    python benchmarks/fit_crop.py ... --downscale 24                  # what small faces cost
 
-The faces are enlarged and given a grey margin, so that the detector sees where they end.
+The faces are enlarged and given a grey margin, so that the detector sees where they end. With votes,
+a face is read right as most annotators read it; faces they do not agree on are left out.
 """
 
 import argparse
 import platform
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from mien.classifier import Classifier
-from mien.data import FaceSet, read
+from mien.data import FaceSet, decide, read
 from mien.inference import retinaface
 from mien.inference.crop import cut
 from mien.inference.detection import Detection, Detector
@@ -163,9 +166,16 @@ def variants() -> Iterator[tuple[str, CropGeometry]]:
         yield f"down {offset:+}", CropGeometry(scale=1, offset_x=0, offset_y=offset)
 
 
-def print_prices(face_set: FaceSet, model: str) -> None:
-    """Prints the accuracy on faces cut wrongly out of a larger picture, and as detected."""
+def print_prices(face_set: FaceSet, model: str, downscale: int) -> None:
+    """Prints the accuracy on faces cut wrongly out of a larger picture, and as detected.
+
+    With `downscale`, the faces are shrunk to so many pixels a side before.
+    """
     classifier = Classifier(model)
+    whole = face_set.images
+    if downscale:
+        small = [resize(resize(face, downscale, downscale), len(face), len(face)) for face in whole]
+        face_set = replace(face_set, images=np.stack(small))
     if classifier.labels != face_set.label_names or face_set.labels is None:
         raise SystemExit(f"{model} knows {classifier.labels}, not {face_set.label_names}")
     config, faces, labels = classifier.config, face_set.images, face_set.labels
@@ -187,7 +197,10 @@ def print_prices(face_set: FaceSet, model: str) -> None:
     ]
     plain = classifier.logits(faces).argmax(axis=1) == labels
     print("\n| crop | accuracy |\n|---|---|")
-    print(f"| the face image itself | {plain.mean():.1%} |")
+    if downscale:
+        right = classifier.logits(whole).argmax(axis=1) == labels
+        print(f"| the face image itself, {len(whole)} faces, not shrunk | {right.mean():.1%} |")
+    print(f"| the face image itself, {len(faces)} faces | {plain.mean():.1%} |")
     for name, geometry in variants():
         print(f"| the frame, {name} | {accuracy(frames, geometry, everyone)} |", flush=True)
     detector = create_detector("retinaface")
@@ -208,16 +221,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--data", required=True, help="fer2013.csv")
     parser.add_argument("--model", help="price wrong crops with this model, on PublicTest")
+    parser.add_argument("--votes", help="fer2013new.csv: the truth is the annotators' majority")
+    parser.add_argument("--downscale", type=int, default=0, help="shrink faces to so many pixels")
     parser.add_argument("--num-faces", type=int, default=2000, help="faces drawn at random")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    face_set = read(arguments.data).take_split("PublicTest" if arguments.model else "Training")
+    face_set = read(arguments.data, arguments.votes)
+    face_set = face_set.take_split("PublicTest" if arguments.model else "Training")
+    if face_set.votes is not None:
+        choice = decide(face_set.votes).choice
+        face_set = replace(face_set.take(choice >= 0), labels=choice[choice >= 0])
     order = np.random.default_rng(arguments.seed).permutation(len(face_set))
     face_set = face_set.take(order[: arguments.num_faces])
     print(f"machine: {platform.machine()}, Python {platform.python_version()}", end="; ")
     print(f"{len(face_set)} faces, seed {arguments.seed}")
     if arguments.model:
-        print_prices(face_set, arguments.model)
+        print_prices(face_set, arguments.model, arguments.downscale)
         return
     enlarged_to, retinaface.SHORTEST_LONGEST_SIDE = retinaface.SHORTEST_LONGEST_SIDE, 1
     print_rates(face_set.images[:400])

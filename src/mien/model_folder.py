@@ -18,6 +18,12 @@ from mien.errors import BadInputError, MissingError
 CONFIG, WEIGHTS, NETWORK, CARD = "config.json", "model.safetensors", "model.onnx", "README.md"
 METADATA_KEY = "mien"
 
+INSIDE = {
+    "default": "reads people: taught by the votes of ten annotators of each face (FER+)",
+    "fer2013": "the benchmark's: taught by FER2013's own labels, to be compared with other work",
+}
+"""The models that come with mien, and what each is for."""
+
 
 class CropGeometry(BaseModel):
     """How a face image is cut around a detected face, so that it is framed as the training set's.
@@ -81,16 +87,16 @@ class ModelConfig(BaseModel):
 
 
 def resolve(model: str | Path) -> Path:
-    """Returns the model folder that a name means: `default`, a folder, or a run that holds one.
+    """Returns the model folder that a name means: one of `INSIDE`, a folder, or a run with one.
 
     Raises:
         MissingError: Nothing is there.
         BadInputError: Something is there, but no model folder.
     """
-    if str(model) == "default":
-        folder = Path(str(files("mien"))) / "pretrained" / "default"
+    if str(model) in INSIDE:
+        folder = Path(str(files("mien"))) / "pretrained" / str(model)
         if not (folder / CONFIG).is_file():
-            raise MissingError(f"the default model is not in this installation: {folder}")
+            raise MissingError(f"the model {model} is not in this installation: {folder}")
         return folder
     path = Path(model)
     for folder in (path, path / "model"):
@@ -98,7 +104,8 @@ def resolve(model: str | Path) -> Path:
             return folder
     if not path.exists():
         raise MissingError(
-            f"no model {str(model)!r}; expected 'default', a model folder, or a finished run"
+            f"no model {str(model)!r}; expected {' or '.join(map(repr, INSIDE))}, a model folder, "
+            "or a finished run"
         )
     if (path / "checkpoint.pt").is_file():
         raise BadInputError(
@@ -142,3 +149,39 @@ def parse_config(text: str, source: str) -> ModelConfig:
 def write_config(folder: str | Path, config: ModelConfig) -> None:
     """Writes `config.json` into the folder, which must exist."""
     (Path(folder) / CONFIG).write_text(config.to_json(), encoding="utf-8")
+
+
+def describe_inside() -> list[dict[str, Any]]:
+    """Returns what the models that come with mien are for and how good, ready for JSON.
+
+    Keys: `name`, `purpose`, `architecture`, `parameters`, and `accuracy` on the split that each was
+    selected on: by what it is held against, the best of one view and test-time views.
+    """
+    rows = []
+    for name, purpose in INSIDE.items():
+        config = read_config(resolve(name))
+        record = config.training
+        accuracy: dict[str, dict[str, Any]] = {}
+        for key in ("selection", "selection_tta"):
+            report = record.get(key, {})
+            for truth, part in (
+                ("most annotators say", report.get("votes")),
+                ("FER2013's label says", report),
+            ):
+                if part and part["accuracy"] > accuracy.get(truth, {}).get("accuracy", 0):
+                    accuracy[truth] = {
+                        "accuracy": part["accuracy"],
+                        "ci95": part["accuracy_ci95"],
+                        "faces": part["num_faces"],
+                        "views": report["num_views"],
+                    }
+        rows.append(
+            {
+                "name": name,
+                "purpose": purpose,
+                "architecture": config.architecture,
+                "parameters": record.get("parameters", 0),
+                "accuracy": accuracy,
+            }
+        )
+    return rows

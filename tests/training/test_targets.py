@@ -143,3 +143,49 @@ def test_a_fold_is_left_out_of_training_alone(files):
         assert part.train_split == f"Training without fold {fold} of 4, seed 42"
     with pytest.raises(UsageError, match=r"data.fold less than it"):
         recipe("data.folds=4", "data.fold=4")
+
+
+VOTED = ("train.vote_weight=1.0", "train.selection_truth=votes")
+
+
+def test_selection_by_votes_measures_their_majority_and_shares(files, tmp_path):
+    """All faces have six votes for fear and two for happy, whatever their labels."""
+    data, votes, _ = files
+    fear = (read(data).take_split("PublicTest").labels == 2).mean()
+    assert fear < 0.3
+    words = ["--recipe", "logistic", "--data", str(data), "--output", str(tmp_path / "run")]
+    for setting in ("train.epochs=3", "train.batch_size=8", "optimizer.lr=0.01", *VOTED):
+        words += ["--set", setting]
+    result = CliRunner().invoke(app, ["train", *words, "--votes", str(votes)])
+    assert result.exit_code == 0, result.output
+    last = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1])
+    assert last["accuracy"] == 1
+    entropy = -(0.75 * np.log(0.75) + 0.25 * np.log(0.25))
+    assert entropy < last["log_loss"] < entropy + 0.7
+    record = json.loads((tmp_path / "run/model/config.json").read_text())["training"]
+    assert record["selection"]["accuracy"] == pytest.approx(fear)
+    assert record["selection"]["votes"]["accuracy"] == 1
+    assert record["selection"]["votes"]["vote_entropy"] == pytest.approx(entropy, rel=1e-5)
+    card = (tmp_path / "run/model/README.md").read_text()
+    assert "**100.00%**" in card.partition("FER2013's labels")[0]
+    options = ["--data", str(data), "--votes", str(votes), "--split", "PublicTest", "--json"]
+    result = CliRunner().invoke(app, ["evaluate", str(tmp_path / "run"), *options])
+    assert json.loads(result.stdout) == record["selection"]
+    assert "selected on" in result.stderr
+
+
+def test_selection_by_votes_wants_them_and_is_part_of_what_a_run_is(files):
+    data, votes, _ = files
+    with pytest.raises(UsageError, match="selection_truth is votes: name the file with --votes"):
+        read_training_data(recipe("train.selection_truth=votes"), data)
+    voted = read_training_data(recipe(*VOTED), data, votes=votes)
+    labelled = read_training_data(recipe("train.vote_weight=1.0"), data, votes=votes)
+    assert voted.identity != labelled.identity
+    assert voted.selection_hash == labelled.selection_hash
+    assert labelled.selection.votes is None
+    for line in (0, NUM_TRAINING + 1):  # a vote of a training face, of a selection face
+        lines = votes.read_text().splitlines()
+        lines[1 + line] = lines[1 + line].replace(",2,0,0,0,0,6,", ",6,0,0,0,0,2,")
+        other = votes.with_name(f"other{line}.csv")
+        other.write_text("\n".join(lines) + "\n")
+        assert read_training_data(recipe(*VOTED), data, votes=other).identity != voted.identity

@@ -9,7 +9,9 @@ import typer
 from mien.cli.output import need, note, print_json, warn, warn_of_problems
 
 if TYPE_CHECKING:
-    from mien.evaluation import Comparison, Report
+    from rich.table import Table
+
+    from mien.evaluation import Comparison, Report, VotesReport
 
 
 def evaluate(
@@ -26,6 +28,13 @@ def evaluate(
     ],
     split: Annotated[
         str | None, typer.Option(help="Evaluate on this split only; without it on all faces.")
+    ] = None,
+    votes: Annotated[
+        Path | None,
+        typer.Option(
+            help="FER+'s votes of the same rows (fer2013new.csv): measure by these too.",
+            show_default=False,
+        ),
     ] = None,
     tta: Annotated[
         bool,
@@ -58,8 +67,9 @@ def evaluate(
     Reports accuracy with its 95 % interval, balanced accuracy, precision, recall and F1, log
     loss, calibration error and the confusion matrix. Of several models it adds paired differences
     (bootstrap interval, McNemar's exact test), and mean and standard deviation of those that
-    differ by their training seed alone. Warns where the faces took part in a model's training or
-    selection.
+    differ by their training seed alone. With votes it adds how well each model says what the
+    annotators say, and its false alarms on clearly neutral faces. Warns where the faces took part
+    in a model's training or selection.
     """
     if output is not None:
         need("matplotlib", "plots")
@@ -67,7 +77,7 @@ def evaluate(
     from mien.model_folder import read_config, resolve
 
     configs = [read_config(resolve(model)) for model in models]
-    judged = [read_for(config, data, split, skip_bad) for config in configs]
+    judged = [read_for(config, data, split, skip_bad, votes) for config in configs]
     whole = judged[0].whole
     warn_of_problems(whole.problems)
     if split is None and len(whole.split_names) > 1:
@@ -107,6 +117,9 @@ def evaluate(
 def _print_report(title: str, report: "Report") -> None:
     from rich.table import Table
 
+    if report.votes is not None:
+        _print_votes(f"{title}, against the annotators", report.votes)
+        title += ", against the faces' own labels"
     low, high = report.accuracy_ci95
     overall = Table(box=None, show_header=False, padding=(0, 1), pad_edge=False)
     overall.add_row("faces", f"{report.num_faces:,}", f"views of each: {report.num_views}")
@@ -118,6 +131,46 @@ def _print_report(title: str, report: "Report") -> None:
     overall.add_row("log loss", f"{report.log_loss:.4f}")
     overall.add_row("calibration error", f"{report.ece:.4f}", "15 equal-mass bins")
 
+    _print_all(title, overall, *_class_tables(report))
+
+
+def _print_votes(title: str, votes: "VotesReport") -> None:
+    from rich.table import Table
+
+    alarms = Table("", box=None, padding=(0, 1), pad_edge=False)
+    alarms.add_column("faces", justify="right")
+    alarms.add_column("share", justify="right")
+    alarms.add_column("95 % interval", no_wrap=True)
+    shares = [(f"neutral read {name}", share) for name, share in votes.false_alarms.items()]
+    if votes.read_neutral is not None:
+        shares.append(("another expression read neutral", votes.read_neutral))
+    for name, share in shares:
+        low, high = share.ci95
+        alarms.add_row(name, f"{share.count}", f"{share.share:.4f}", f"{low:.4f} to {high:.4f}")
+    head = (
+        f"clear faces, at least 8 of 10 votes: {votes.num_clear_neutral:,} neutral, "
+        f"{votes.num_clear_expression:,} of another expression"
+    )
+
+    low, high = votes.accuracy_ci95
+    overall = Table(box=None, show_header=False, padding=(0, 1), pad_edge=False)
+    left_out = (
+        f"left out: {votes.num_undecided} undecided, {votes.num_contempt} contempt, "
+        f"{votes.num_unknown} unknown or no face"
+    )
+    overall.add_row("faces", f"{votes.num_faces:,}", left_out)
+    overall.add_row("accuracy", f"{votes.accuracy:.4f}", f"95 % interval {low:.4f} to {high:.4f}")
+    overall.add_row("balanced accuracy", f"{votes.balanced_accuracy:.4f}")
+    floor = f"the votes' own entropy {votes.vote_entropy:.4f}, divergence {votes.kl_divergence:.4f}"
+    overall.add_row("cross-entropy", f"{votes.cross_entropy:.4f}", floor)
+    overall.add_row("calibration error", f"{votes.ece:.4f}", "15 equal-mass bins")
+    overall.add_row("label is the majority", f"{votes.label_agreement:.4f}")
+    _print_all(title, overall, head, alarms, *_class_tables(votes))
+
+
+def _class_tables(report: "Report | VotesReport") -> "tuple[Table, Table]":
+    from rich.table import Table
+
     classes = Table("", box=None, padding=(0, 1), pad_edge=False)
     confusion = Table("true ↓  taken for →", box=None, padding=(0, 1), pad_edge=False)
     for column in ("precision", "recall", "F1", "faces"):
@@ -128,8 +181,7 @@ def _print_report(title: str, report: "Report") -> None:
         ratios = (f"{ratio:.3f}" for ratio in (scores.precision, scores.recall, scores.f1))
         classes.add_row(name, *ratios, f"{scores.support:,}")
         confusion.add_row(name, *map(str, row))
-
-    _print_all(title, overall, classes, confusion)
+    return classes, confusion
 
 
 def _print_comparison(comparison: "Comparison") -> None:

@@ -22,9 +22,12 @@ def export(
     keep: Annotated[
         Keep | None, typer.Option(help="Which epoch; the recipe's own choice by default.")
     ] = None,
+    half: Annotated[
+        bool, typer.Option("--half", help="Round the weights to half precision: smaller files.")
+    ] = False,
 ) -> None:
     """Write a run's network as a model folder, which predict and evaluate take."""
     need("torch", "train")
     from mien import training
 
-    typer.echo(training.export(run, output, None if keep is None else keep.value))
+    typer.echo(training.export(run, output, None if keep is None else keep.value, half=half))

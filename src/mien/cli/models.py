@@ -12,9 +12,16 @@ def models(
     name: Annotated[
         str | None, typer.Argument(help="Describe this one layer by layer; also timm:NAME.")
     ] = None,
+    pretrained: Annotated[
+        bool,
+        typer.Option("--pretrained", help="List the trained models inside instead: --model NAME."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the architectures that can be trained, or describe one layer by layer."""
+    if pretrained:
+        _print_pretrained(as_json)
+        return
     need("torch", "train")
     from mien.models import describe, layer_table, list_models
 
@@ -41,3 +48,22 @@ def models(
             f"{each['name']:<16}{each['parameters']:>12,}{each['mmacs']:>9.1f}"
             f"{each['input']:>9}  {each['family']}"
         )
+
+
+def _print_pretrained(as_json: bool) -> None:
+    from mien.model_folder import describe_inside
+
+    rows = describe_inside()
+    if as_json:
+        print_json(rows)
+        return
+    for row in rows:
+        typer.echo(f"{row['name']}: {row['purpose']}")
+        typer.echo(f"  {row['architecture']}, {row['parameters']:,} parameters; on PublicTest:")
+        for name, report in row["accuracy"].items():
+            low, high = (f"{end:.2%}" for end in report["ci95"])
+            views = "one view" if report["views"] == 1 else f"{report['views']} views"
+            typer.echo(
+                f"  {report['accuracy']:.2%} ({low} to {high}) of {report['faces']:,} faces read "
+                f"as {name}, {views} of each"
+            )

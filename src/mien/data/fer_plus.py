@@ -23,8 +23,8 @@ class Majority:
     """What most annotators say of each face; `decide` makes it.
 
     Attributes:
-        choice: int64 `[N]`, the class with the most votes, as an index of the set's labels; -1 where
-            the face is left out.
+        choice: int64 `[N]`, the class with the most votes, as an index of the set's labels; -1
+            where the face is left out.
         num_undecided: Faces whose first choice has no more than half of the votes.
         num_contempt: Faces that most call contempt.
         num_unknown: Faces that most call unknown or not a face, and faces without votes.

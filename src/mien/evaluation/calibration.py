@@ -15,12 +15,13 @@ def fit_temperature(logits: np.ndarray, targets: np.ndarray) -> float:
 
     Guo et al., "On calibration of modern neural networks", ICML 2017, section 4.2. The log loss
     is convex in the inverse temperature, its slope there the mean of the logit expected under
-    the probabilities less that under the targets, so bisection finds the one zero of the slope. Where
-    every temperature is as good (each row of logits is constant), T is 1.
+    the probabilities less that under the targets, so bisection finds the one zero of the slope.
+    Where every temperature is as good (each row of logits is constant), T is 1.
 
     Args:
         logits: `[N, K]` floats, of faces the network was not trained on.
-        targets: `[N]` integers from 0 to K - 1; or `[N, K]` floats, each class's share of the truth.
+        targets: `[N]` integers from 0 to K - 1; or `[N, K]` floats, each class's share of the
+            truth.
 
     Raises:
         ValueError: The logits and targets do not fit each other, or hold no face.

@@ -127,25 +127,7 @@ def score_votes(
     confusion = metrics.confusion_matrix(decided, truth.labels)
     num_right = int(np.trace(confusion))
     cross_entropy, floor = metrics.log_loss(decided, truth.targets), metrics.entropy(truth.targets)
-    share = votes[:, : len(label_names)] / np.maximum(votes.sum(axis=1, keepdims=True), 1)
-    clear = share >= CLEAR_SHARE - 1e-9  # bool [N, K]
-    decisions = logits.argmax(axis=1)
-    alarms: dict[str, Share] = {}
-    neutral = np.zeros(len(logits), bool)
-    expressive, read_neutral = clear.any(axis=1), None
-    if NEUTRAL in label_names:
-        column = label_names.index(NEUTRAL)
-        neutral, expressive = clear[:, column], expressive & ~clear[:, column]
-        read_neutral = _share(int((decisions[expressive] == column).sum()), int(expressive.sum()))
-    if neutral.any():
-        read = decisions[neutral]
-        counts = {
-            name: int((read == label_names.index(name)).sum())
-            for name in ALARMS
-            if name in label_names
-        }
-        counts["together"] = sum(counts.values())
-        alarms = {name: _share(count, int(neutral.sum())) for name, count in counts.items()}
+    alarms, read_neutral, num_clear = _clear_faces(logits.argmax(axis=1), votes, label_names)
     return VotesReport(
         num_faces=len(truth.rows),
         num_undecided=majority.num_undecided,
@@ -161,14 +143,36 @@ def score_votes(
         label_agreement=float((labels[truth.rows] == truth.labels).mean()),
         per_class=class_reports(confusion, label_names),
         confusion=tuple(tuple(row) for row in confusion.tolist()),
-        num_clear_neutral=int(neutral.sum()),
+        num_clear_neutral=num_clear[0],
         false_alarms=alarms,
-        num_clear_expression=int(expressive.sum()),
+        num_clear_expression=num_clear[1],
         read_neutral=read_neutral,
     )
 
 
-def _share(count: int, total: int) -> Share | None:
-    if not total:
-        return None
+def _clear_faces(
+    decisions: np.ndarray, votes: np.ndarray, label_names: tuple[str, ...]
+) -> tuple[dict[str, Share], Share | None, tuple[int, int]]:
+    """Returns false alarms, clear expressions read neutral, and the numbers of clear faces."""
+    shares = votes[:, : len(label_names)] / np.maximum(votes.sum(axis=1, keepdims=True), 1)
+    clear = shares >= CLEAR_SHARE - 1e-9  # bool [N, K]
+    if NEUTRAL not in label_names:
+        return {}, None, (0, int(clear.sum()))
+    place = label_names.index(NEUTRAL)
+    neutral, expressive = clear[:, place], np.delete(clear, place, axis=1).any(axis=1)
+    num_clear = int(neutral.sum()), int(expressive.sum())
+    alarms: dict[str, Share] = {}
+    if num_clear[0]:
+        read = decisions[neutral]
+        places = {name: label_names.index(name) for name in ALARMS if name in label_names}
+        counts = {name: int((read == place).sum()) for name, place in places.items()}
+        counts["together"] = sum(counts.values())
+        alarms = {name: _share(count, num_clear[0]) for name, count in counts.items()}
+    read_neutral = None
+    if num_clear[1]:
+        read_neutral = _share(int((decisions[expressive] == place).sum()), num_clear[1])
+    return alarms, read_neutral, num_clear
+
+
+def _share(count: int, total: int) -> Share:
     return Share(count, count / total, metrics.wilson_interval(count, total))

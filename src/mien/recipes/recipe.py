@@ -195,8 +195,8 @@ class Train(_Section):
     selection_metric: Literal["accuracy", "log_loss"] = "accuracy"
     """What is best on the selection split."""
     selection_truth: Literal["labels", "votes"] = "labels"
-    """What it is measured against there, and the temperature is fitted to: the faces' own labels, or
-    FER+'s votes (--votes): their majority, and for the log loss their shares."""
+    """What it is measured against there, and the temperature is fitted to: the faces' own labels,
+    or FER+'s votes (--votes): their majority, and for the log loss their shares."""
     keep: Literal["best", "last"] = "best"
     """Which epoch's weights become the model."""
 

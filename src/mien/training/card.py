@@ -23,9 +23,9 @@ pictures, never what a person feels.
 | data hash | `{data_hash}` |
 | made with | {versions} |
 
-On the selection split, n = {selection_faces}. The interval is Wilson's and holds chance in the
-faces alone, not in the training. The figures flatter a little, for recipe, epoch and temperature
-were chosen on these faces.
+{votes}On the selection split, n = {selection_faces}{own}. The interval is
+Wilson's and holds chance in the faces alone, not in the training. The figures flatter a little, for
+recipe, epoch and temperature were chosen on these faces.
 
 | views of a face | accuracy | 95 % interval | balanced accuracy | log loss | calibration error |
 |---|---|---|---|---|---|
@@ -62,11 +62,6 @@ def model_card(config: ModelConfig) -> str:
     """Returns the model card as Markdown."""
     record = config.training
     report = record["selection"]
-    rows = [
-        f"| {name} | {row['precision']:.3f} | {row['recall']:.3f} | {row['f1']:.3f} "
-        f"| {row['support']} |"
-        for name, row in report["per_class"].items()
-    ]
     crop = config.input_size < config.face_size
     part = f"the middle of a {config.face_size} px face" if crop else "the whole face"
     return _CARD.format(
@@ -92,10 +87,12 @@ def model_card(config: ModelConfig) -> str:
         minutes=f"{record['minutes']:.0f}",
         data_hash=record["data_hash"],
         versions=", ".join(f"{name} {value}" for name, value in record["versions"].items()),
+        votes=_votes(record),
+        own=", against FER2013's own labels" if "votes" in report else "",
         overall="\n".join(
             _overall(record[key]) for key in ("selection", "selection_tta") if key in record
         ),
-        per_class="\n".join(rows),
+        per_class=_class_rows(report),
     )
 
 
@@ -104,4 +101,82 @@ def _overall(report: dict[str, Any]) -> str:
     return (
         f"| {report['num_views']} | **{report['accuracy']:.2%}** | {low:.2%} to {high:.2%} "
         f"| {report['balanced_accuracy']:.2%} | {report['log_loss']:.4f} | {report['ece']:.4f} |"
+    )
+
+
+_VOTES = """\
+## What annotators say
+
+It was taught by the votes of FER+'s annotators, ten for each face, and is held against them here:
+on {num_faces:,} faces of the selection split whose annotators agree on one of its expressions
+({num_undecided} are undecided, {num_contempt} mostly called contempt, {num_unknown} mostly unknown
+or no face). The intervals are Wilson's, of 95 %.
+
+**False alarms.** Of {num_clear_neutral} faces that at least eight of ten annotators call neutral,
+one view of each, it reads as
+
+| expression | faces | share | 95 % interval |
+|---|---|---|---|
+{alarms}
+
+| views of a face | majority read | 95 % interval | balanced accuracy | cross-entropy to the votes \
+| calibration error |
+|---|---|---|---|---|---|
+{overall}
+
+The votes' own entropy is {vote_entropy:.4f}: no model can have a lower cross-entropy. The
+calibration error is the mean gap between the probability of a decision and the share of the votes
+for it.
+
+| expression, by majority | precision | recall | F1 | faces |
+|---|---|---|---|---|
+{per_class}
+
+## FER2013's labels
+
+FER2013's own label is the word that a picture was found by on the web; it is what the majority says
+for {label_agreement:.1%} of the faces above.
+
+"""
+
+
+def _votes(record: dict[str, Any]) -> str:
+    """Returns the card's part on annotators; empty for a model that was not selected by them."""
+    votes = record["selection"].get("votes")
+    if votes is None:
+        return ""
+    alarms = [
+        f"| {name} | {share['count']} | {share['share']:.2%} "
+        f"| {share['ci95'][0]:.2%} to {share['ci95'][1]:.2%} |"
+        for name, share in votes["false_alarms"].items()
+    ]
+    if votes["read_neutral"]:
+        share = votes["read_neutral"]
+        alarms.append(
+            f"| *of {votes['num_clear_expression']:,} with another clear expression: neutral* "
+            f"| {share['count']} | {share['share']:.2%} "
+            f"| {share['ci95'][0]:.2%} to {share['ci95'][1]:.2%} |"
+        )
+    overall = []
+    for key in ("selection", "selection_tta"):
+        if key in record:
+            each = record[key]["votes"]
+            low, high = (f"{end:.2%}" for end in each["accuracy_ci95"])
+            overall.append(
+                f"| {record[key]['num_views']} | **{each['accuracy']:.2%}** | {low} to {high} "
+                f"| {each['balanced_accuracy']:.2%} | {each['cross_entropy']:.4f} "
+                f"| {each['ece']:.4f} |"
+            )
+    return _VOTES.format(
+        **votes | {"per_class": _class_rows(votes)},
+        alarms="\n".join(alarms),
+        overall="\n".join(overall),
+    )
+
+
+def _class_rows(report: dict[str, Any]) -> str:
+    return "\n".join(
+        f"| {name} | {row['precision']:.3f} | {row['recall']:.3f} | {row['f1']:.3f} "
+        f"| {row['support']} |"
+        for name, row in report["per_class"].items()
     )

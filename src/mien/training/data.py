@@ -32,8 +32,8 @@ class TrainingData:
         data_hash: `FaceSet.content_hash()` of the whole set.
         train_hash: Of the training faces before any were added.
         selection_hash: Of the selection faces.
-        targets_hash: Of the training faces' soft labels, and of the votes that the selection is held
-            against; None where there are neither.
+        targets_hash: Of the training faces' soft labels, and of the votes that the selection is
+            held against; None where there are neither.
         problems: Bad rows that were left out.
     """
 

@@ -23,7 +23,9 @@ PARITY = 1e-4
 exceeds 1, for rounding grows with it."""
 
 
-def write_model_folder(folder: Path, net: nn.Module, config: ModelConfig, in_channels: int) -> None:
+def write_model_folder(
+    folder: Path, net: nn.Module, config: ModelConfig, in_channels: int, half: bool = False
+) -> None:
     """Writes a complete model folder, checked: ONNX Runtime gives torch's logits.
 
     Args:
@@ -31,6 +33,7 @@ def write_model_folder(folder: Path, net: nn.Module, config: ModelConfig, in_cha
         net: The network; left in evaluation mode on the CPU.
         config: Becomes `config.json` and the metadata of `model.onnx`.
         in_channels: Channels that the network takes.
+        half: Keep the weights, which half precision must hold exactly, as such.
 
     Raises:
         MienError: The exported network gives other logits; nothing should use it.
@@ -44,6 +47,11 @@ def write_model_folder(folder: Path, net: nn.Module, config: ModelConfig, in_cha
         temperature=config.temperature,
     ).eval()
     weights = {name: value.contiguous().clone() for name, value in net.state_dict().items()}
+    if half:
+        floats = {
+            name: value.half() for name, value in weights.items() if value.is_floating_point()
+        }
+        weights.update(floats)
     content = safetensors.torch.save(weights, {"architecture": config.architecture})
     (folder / WEIGHTS).write_bytes(content)  # save_file would make it readable to its owner alone
     write_onnx(classifier, config, folder / NETWORK)

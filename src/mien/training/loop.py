@@ -30,7 +30,8 @@ class EpochRecord:
     """What one epoch did; epoch 0 is the measurement before training (its train figures are None).
 
     `accuracy` and `log_loss` are the selection split's, single view, of the weights that would be
-    kept, against the recipe's `train.selection_truth`. `train_loss` and `train_accuracy` are running means over augmented faces.
+    kept, against the recipe's `train.selection_truth`. `train_loss` and `train_accuracy` are
+    running means over augmented faces.
     """
 
     epoch: int

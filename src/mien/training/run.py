@@ -16,7 +16,7 @@ from mien import run_folder
 from mien.data import FaceSet
 from mien.errors import BadInputError, MienError, MissingError, UsageError
 from mien.evaluation import evaluate, fit_temperature, score, truth_of
-from mien.model_folder import CropGeometry, ModelConfig, read_config, resolve
+from mien.model_folder import INSIDE, CropGeometry, ModelConfig, read_config, resolve
 from mien.models import count_macs, count_parameters, load_classifier
 from mien.recipes import Recipe, parse_recipe
 from mien.run_folder import RunInfo
@@ -112,6 +112,7 @@ def export(
     output: str | Path,
     keep: Literal["best", "last"] | None = None,
     data: str | Path | None = None,
+    half: bool = False,
 ) -> Path:
     """Returns the model folder written from a run's checkpoint, finished or not.
 
@@ -121,6 +122,8 @@ def export(
         keep: Which epoch; None means as the run's recipe says.
         data: Where the run's data is now, if it was moved. Where it is not found, the card lacks
             the figures with test-time views.
+        half: Round the weights to half precision first and keep them so in `model.safetensors`,
+            which is half as large then.
 
     Raises:
         MissingError: The folder is no run, or has no checkpoint yet.
@@ -128,7 +131,7 @@ def export(
     """
     run = Path(run)
     info = run_folder.read_info(run)
-    return _export(run, Path(output), keep, _selection_faces(run, info, data or info.data))
+    return _export(run, Path(output), keep, _selection_faces(run, info, data or info.data), half)
 
 
 def _selection_faces(run: Path, info: RunInfo, data: str | Path) -> FaceSet | None:
@@ -142,7 +145,11 @@ def _selection_faces(run: Path, info: RunInfo, data: str | Path) -> FaceSet | No
 
 
 def _export(
-    run: Path, output: Path, keep: Literal["best", "last"] | None, selection: FaceSet | None
+    run: Path,
+    output: Path,
+    keep: Literal["best", "last"] | None,
+    selection: FaceSet | None,
+    half: bool = False,
 ) -> Path:
     recipe, info = run_folder.read_recipe(run), run_folder.read_info(run)
     content = checkpoint.read(run)
@@ -153,16 +160,20 @@ def _export(
     measured = content[keep or recipe.train.keep]
     net = build_net(recipe, info.channels, len(info.labels))
     net.load_state_dict(measured["weights"])
+    if half:
+        net.half().float()
     labels, votes = content["selection_labels"].numpy(), content.get("selection_votes")
     votes = None if votes is None else votes.numpy()
     config = _config(recipe, info, net, measured, labels, votes, run)
     output.parent.mkdir(parents=True, exist_ok=True)
     unfinished = output.with_name(f".{output.name}.part-{os.getpid()}")
     try:
-        write_model_folder(unfinished, net, config, in_channels(recipe, info.channels))
+        write_model_folder(unfinished, net, config, in_channels(recipe, info.channels), half)
         if selection is not None:
-            views = evaluate(unfinished, selection, tta=True)
-            record = {**config.training, "selection_tta": views.to_json_dict()}
+            one, views = (
+                evaluate(unfinished, selection, tta).to_json_dict() for tta in (False, True)
+            )
+            record = {**config.training, "selection": one, "selection_tta": views}
             describe(unfinished, config.model_copy(update={"training": record}))
         if output.exists():
             output.rmdir()
@@ -250,7 +261,7 @@ def _info(
 
 
 def _absolute(model: str | Path) -> str:
-    return "default" if str(model) == "default" else str(Path(model).resolve())
+    return str(model) if str(model) in INSIDE else str(Path(model).resolve())
 
 
 def _to_the_end(
