@@ -1,12 +1,12 @@
 """Fits the crop around a detected face to the framing of FER2013, and prices a wrong crop.
 
     python benchmarks/fit_crop.py --data fer2013.csv                  # boxes against frames
-    python benchmarks/fit_crop.py --data fer2013.csv --model fer2013  # what a wrong crop costs
+    python benchmarks/fit_crop.py --data fer2013.csv --model fer2013  # a wrong crop costs
     python benchmarks/fit_crop.py --data fer2013.csv --model default --votes fer2013new.csv
     python benchmarks/fit_crop.py ... --downscale 24                  # what small faces cost
 
-The faces are enlarged and given a grey margin, so that the detector sees where they end. With votes,
-a face is read right as most annotators read it; faces they do not agree on are left out.
+The faces are enlarged and given a grey margin, so that the detector sees where they end. With
+votes, a face is read right as most annotators read it; faces they do not agree on are left out.
 """
 
 import argparse
