@@ -4,9 +4,9 @@
     python benchmarks/photographs.py                      writes the page from the results
 
 The net and the three epochs of the speed run, taught by annotators' votes, one change at a time.
-Measured on PublicTest by the majority of the annotators, and by the same faces as mien finds and
-cuts them out of pictures. Results are appended to docs/runs/photographs.jsonl; a change that has one
-for a seed is not trained again.
+Measured on PublicTest by the majority of the annotators: on the files, and on the same faces as
+mien finds and cuts them out of pictures. Results are appended to docs/runs/photographs.jsonl; a
+change that has one for a seed is not trained again.
 """
 
 import argparse
@@ -71,10 +71,10 @@ smoothing, one change at a time. A step alone happens to 60 % of 60 % of the fac
 PublicTest's 3,186 faces whose annotators agree (seven expressions), one view: *files* are the face
 images as they are; the others were shrunk to so many pixels (or not), pasted enlarged into a grey
 picture, then found and cut out by mien itself. Accuracy is against the majority, in per cent, with
-its difference to the baseline of the same seed; the standard error of a difference is about half a
-point, so a single figure below one point decides nothing. *False alarms*: of the 719 faces that eight
-of ten annotators call neutral, those read angry, sad, afraid or disgusted. So short a training says
-what a change costs at first; a longer one wins most of that back.
+its difference to the baseline of the same seed; a difference below about one point decides nothing.
+*False alarms*: of the 719 faces that eight of ten annotators call neutral, those read angry, sad,
+afraid or disgusted. So short a training says what a change costs at first; a longer one wins part
+of that back.
 
     python benchmarks/photographs.py --data fer2013.csv --votes fer2013new.csv --seed 0   # trains
     python benchmarks/photographs.py                                          # writes this page

@@ -7,6 +7,7 @@ import numpy as np
 from mien.errors import BadInputError, MissingError
 from mien.model_folder import METADATA_KEY, NETWORK, parse_config, resolve
 from mien.pictures import to_grey
+from mien.sessions import open_session
 from mien.views import centre_crop, count_test_time_views, test_time_views
 
 
@@ -30,21 +31,12 @@ class Classifier:
             MissingError: No such model.
             BadInputError: The folder is damaged.
         """
-        import onnxruntime
-
         self.folder = resolve(model)
         path = self.folder / NETWORK
         if not path.is_file():
             raise MissingError(f"{path}: not found; the model folder is incomplete")
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = num_threads
-        options.log_severity_level = 3
-        # Idle threads sleep: spinning, they slow down whatever else works, the detector too.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            self._session = onnxruntime.InferenceSession(
-                path, options, providers=["CPUExecutionProvider"]
-            )
+            self._session = open_session(path, num_threads)
         except Exception as error:  # onnxruntime raises its own, unrelated, classes
             raise BadInputError(f"{path}: not a network that ONNX Runtime can load") from error
         metadata = self._session.get_modelmeta().custom_metadata_map

@@ -11,6 +11,7 @@ import numpy as np
 
 from mien.inference.detection import Detection
 from mien.pictures import resize
+from mien.sessions import open_session
 
 WEIGHTS = "pretrained/retinaface/retinaface.onnx"
 LONGEST_SIDE = 1280
@@ -36,20 +37,8 @@ class RetinaFace:
             longest_side: Larger pictures are shrunk to this, pixels; `LONGEST_SIDE`, unless given.
             num_threads: Of ONNX Runtime; 0 lets it choose.
         """
-        import onnxruntime
-
         self._longest_side = longest_side or LONGEST_SIDE
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = num_threads
-        # Threads that wait by spinning keep the decoder's and others' from working: with one
-        # processor taken, a frame took twice as long.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 3
-        network = files("mien").joinpath(WEIGHTS).read_bytes()
-        self._session = onnxruntime.InferenceSession(
-            network, options, providers=["CPUExecutionProvider"]
-        )
+        self._session = open_session(files("mien").joinpath(WEIGHTS).read_bytes(), num_threads)
 
     def detect(self, rgb: np.ndarray) -> list[Detection]:
         """Returns the faces in a picture, RGB uint8 `[H, W, 3]`, most certain first."""
