@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import BadInputError, MissingError, UsageError
+from mien.locks import LOCK
 from mien.recipes import Recipe, load_recipe
 
 RECIPE, INFO, METRICS, EVENTS, MODEL = (
@@ -90,7 +91,7 @@ def check_free(run: Path) -> None:
             f"{run} holds a run already: go on with `mien train --resume {run}`, "
             "or name another --output"
         )
-    if run.exists() and (not run.is_dir() or any(run.iterdir())):
+    if run.exists() and (not run.is_dir() or any(path.name != LOCK for path in run.iterdir())):
         raise UsageError(f"{run} exists and is not an empty folder; name another --output")
 
 

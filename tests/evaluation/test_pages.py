@@ -147,3 +147,22 @@ def test_a_file_in_the_way_is_told(tmp_path, evaluation, faces):
     (tmp_path / "out").write_text("")
     with pytest.raises(BadInputError, match="cannot be written"):
         write_report(tmp_path / "out", evaluation, faces, "set")
+
+
+def test_votes_stand_first_on_the_page(tmp_path):
+    """Eight of ten annotators call all faces neutral; the surest and the own labels come after."""
+    images, labels = drawn_set(40, seed=4)
+    votes = np.tile([0, 0, 0, 0, 2, 0, 8, 0, 0, 0], (40, 1))
+    rows = np.arange(40, dtype=np.int64)
+    voted = FaceSet(images, labels, EXPRESSIONS, rows, ("set.csv",), votes=votes)
+    evaluation = collect(write_tiny_model(tmp_path / "m"), voted)
+    page = write_report(tmp_path / "out", evaluation, voted, "set").read_text()
+    root = parse(page)
+    heads = [head.text for head in root.iter("h2")]
+    assert heads[:2] == ["Against the annotators' votes", "Against the faces' own labels"]
+    together = evaluation.report.votes.false_alarms["together"]
+    cells = [[cell.text for cell in row] for row in root.iter("tr")]
+    low, high = together.ci95
+    expected = [f"{together.count}", f"{together.share:.2%}", f"{low:.2%} to {high:.2%}"]
+    assert ["neutral read together", *expected] in cells
+    assert json.loads((tmp_path / "out/report.json").read_text())["votes"]["num_faces"] == 40

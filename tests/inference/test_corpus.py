@@ -68,7 +68,9 @@ def test_a_tree_gives_its_mirror_and_a_summary(settings: VideoSettings, tmp_path
     (tree / "bad.mp4").write_text("no video")
     corpus = Corpus([*videos(tree), *videos(tree / "a.mp4")], tmp_path / "out", settings)
     done = finish(corpus, num_workers=2)
-    files = {path.relative_to(tmp_path / "out").as_posix() for path in corpus.folder.rglob("*.*")}
+    files = {
+        path.relative_to(tmp_path / "out").as_posix() for path in corpus.folder.rglob("[!.]*.*")
+    }
     tables = {"a.csv", "a-2.csv", "b/a.csv", "summary-2.csv", "bad.csv"}
     assert files == tables | {"summary.csv", "corpus.jsonl"}
     assert [row["track_id"] for row in read_rows(corpus.folder / "b/a.csv")] == ["1"] * 4

@@ -9,6 +9,7 @@ from html import escape
 import numpy as np
 
 from mien.evaluation.report import Report
+from mien.evaluation.votes import VotesReport
 from mien.pictures import resize
 
 LARGEST_FACE = 96
@@ -64,6 +65,7 @@ td.right {{ font-weight: 700; }}
 <p class="faint">{num_faces} faces, {views}. Expressions are what annotators perceived,
 never what a person feels.</p>
 {notes}
+{votes}
 <ul class="tiles">
 {tiles}
 </ul>
@@ -132,6 +134,7 @@ def html_page(
         num_faces=f"{report.num_faces:,}",
         views=views,
         notes="\n".join(f'<p class="warn">Mind: {escape(note)}.</p>' for note in notes),
+        votes="" if report.votes is None else _votes_section(report.votes),
         tiles="\n".join(_tiles(report)),
         figures="\n".join(
             f'<img src="{_data_uri(picture)}" alt="{escape(name)}"/>'
@@ -155,14 +158,62 @@ def _tiles(report: Report) -> Iterable[str]:
         ("log loss", report.log_loss, "nats"),
         ("calibration error", report.ece, "15 equal-mass bins"),
     ):
-        yield f"<li>{name}<b>{value:.4f}</b><span>{remark}</span></li>"
+        yield _tile(name, f"{value:.4f}", remark)
 
 
-def _class_table(report: Report) -> str:
+def _tile(name: str, value: str, remark: str) -> str:
+    return f"<li>{name}<b>{value}</b><span>{remark}</span></li>"
+
+
+def _votes_section(votes: VotesReport) -> str:
+    """Returns what the annotators' votes say of the model, before what the labels say."""
+    low, high = votes.accuracy_ci95
+    tiles = [
+        _tile("majority read", f"{votes.accuracy:.4f}", f"95 % interval {low:.4f} to {high:.4f}"),
+        _tile("balanced accuracy", f"{votes.balanced_accuracy:.4f}", "mean recall"),
+        _tile(
+            "cross-entropy",
+            f"{votes.cross_entropy:.4f}",
+            f"the votes' own {votes.vote_entropy:.4f}",
+        ),
+        _tile("calibration error", f"{votes.ece:.4f}", "15 equal-mass bins"),
+    ]
+    shares = [(f"neutral read {name}", share) for name, share in votes.false_alarms.items()]
+    if votes.read_neutral is not None:
+        shares.append(("another expression read neutral", votes.read_neutral))
+    alarms = _table(
+        ["clear faces", "faces", "share", "95 % interval"],
+        [name for name, _ in shares],
+        [
+            [f"{each.count:,}", f"{each.share:.2%}", f"{each.ci95[0]:.2%} to {each.ci95[1]:.2%}"]
+            for _, each in shares
+        ],
+    )
+    heads = ["majority", "precision", "recall", "F1", "faces"]
+    classes = _table(heads, list(votes.per_class), _class_rows(votes))
+    return f"""<h2>Against the annotators' votes</h2>
+<p class="faint">{votes.num_faces:,} faces whose annotators agree; left out are
+{votes.num_undecided:,} undecided, {votes.num_contempt:,} contempt, {votes.num_unknown:,} unknown or
+no face. Clear are faces on which eight of ten agree: {votes.num_clear_neutral:,} neutral,
+{votes.num_clear_expression:,} with another expression.</p>
+<ul class="tiles">
+{"".join(tiles)}
+</ul>
+<div class="scroll">{alarms}</div>
+<div class="scroll">{classes}</div>
+<h2>Against the faces' own labels</h2>"""
+
+
+def _class_rows(report: Report | VotesReport) -> list[list[str]]:
     rows = []
     for scores in report.per_class.values():
         ratios = (f"{ratio:.3f}" for ratio in (scores.precision, scores.recall, scores.f1))
         rows.append([*ratios, f"{scores.support:,}"])
+    return rows
+
+
+def _class_table(report: Report) -> str:
+    rows = _class_rows(report)
     means = (report.macro_precision, report.macro_recall, report.macro_f1)
     rows.append([*(f"{mean:.3f}" for mean in means), f"{report.num_faces:,}"])
     heads = ["class", "precision", "recall", "F1", "faces"]

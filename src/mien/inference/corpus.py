@@ -23,6 +23,7 @@ from mien.inference.sinks import take_name
 from mien.inference.sources import VideoSource
 from mien.inference.video_summary import VideoSummary, summary_columns, summary_rows
 from mien.inference.workers import Died, run_tasks
+from mien.locks import FolderLock
 from mien.model_folder import NETWORK, read_config, resolve
 
 JOURNAL, SUMMARY = "corpus.jsonl", "summary.csv"
@@ -98,7 +99,8 @@ class Corpus:
 
         Raises:
             UsageError: The folder holds tables and `resume` is not given; or they were made with
-                other settings, or another model; or a setting makes no sense.
+                other settings, or another model; or another process is writing to it; or a setting
+                makes no sense.
             MissingError: No such model.
             BadInputError: The model, or the folder's record, is damaged.
         """
@@ -110,10 +112,10 @@ class Corpus:
         self.labels = read_config(model).labels
         self._settings = replace(self._settings, model=str(model.resolve()))
         page = _settings_page(self._settings, model)
+        self._lock = FolderLock(self.folder)  # until `run` is over
         journal = self.folder / JOURNAL
         self._records = _read_journal(journal, page, resume) if journal.exists() else {}
         if not self._records:
-            self.folder.mkdir(parents=True, exist_ok=True)
             _write_whole(journal, json.dumps(page) + "\n")
         self._tables: dict[str, str] = {}  # by the video's path, as are the others
         self._states: dict[str, tuple[int, int]] = {}
@@ -152,6 +154,7 @@ class Corpus:
                     yield self._complete(task.video, outcome)
         finally:
             self._write_summary()
+            self._lock.release()
 
     @property
     def errors(self) -> list[str]:
@@ -200,7 +203,10 @@ class Corpus:
         key = str(video.path.resolve())
         table, state = self._tables[key], self._states[key]
         record = VideoRecord(video.name, key, *state, table, outcome.summary, outcome.is_final)
-        self._unfinished(video).replace(self.folder / table)
+        unfinished = self._unfinished(video)
+        with unfinished.open("rb") as stream:  # on the disk before the journal says so
+            os.fsync(stream.fileno())
+        unfinished.replace(self.folder / table)
         with (self.folder / JOURNAL).open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(record.to_json()) + "\n")
             stream.flush()

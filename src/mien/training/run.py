@@ -3,12 +3,15 @@
 import os
 import platform
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
+from accelerate import PartialState
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
@@ -16,6 +19,7 @@ from mien import run_folder
 from mien.data import FaceSet
 from mien.errors import BadInputError, MienError, MissingError, UsageError
 from mien.evaluation import evaluate, fit_temperature, score, truth_of
+from mien.locks import FolderLock
 from mien.model_folder import INSIDE, CropGeometry, ModelConfig, read_config, resolve
 from mien.models import count_macs, count_parameters, load_classifier
 from mien.recipes import Recipe, parse_recipe
@@ -65,10 +69,11 @@ def train(
     _check_frame(faces.recipe, info)
     weights = initial_weights(init, info.labels) if init is not None else None
     state = start(faces.recipe, faces.train, faces.selection, weights)
-    if state.accelerator.is_main_process:
-        run_folder.create(run, faces.recipe, info)
-    state.accelerator.wait_for_everyone()
-    return _to_the_end(state, run, info, faces.warnings, faces.selection)
+    with _only_writer(run):
+        if state.accelerator.is_main_process:
+            run_folder.create(run, faces.recipe, info)
+        state.accelerator.wait_for_everyone()
+        return _to_the_end(state, run, info, faces.warnings, faces.selection)
 
 
 def resume(run: str | Path, data: str | Path | None = None) -> Path:
@@ -87,6 +92,11 @@ def resume(run: str | Path, data: str | Path | None = None) -> Path:
     """
     run = Path(run)
     recipe, info = run_folder.read_recipe(run), run_folder.read_info(run)
+    with _only_writer(run):
+        return _resume(run, recipe, info, data)
+
+
+def _resume(run: Path, recipe: Recipe, info: RunInfo, data: str | Path | None) -> Path:
     if (run / run_folder.MODEL).exists():
         return run
     content = checkpoint.read(run)
@@ -258,6 +268,17 @@ def _info(
         versions=run_folder.versions(),
         machine=f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads",
     )
+
+
+@contextmanager
+def _only_writer(run: Path) -> Iterator[None]:
+    """Holds the run folder; of several processes of one training the main one does."""
+    lock = FolderLock(run) if PartialState().is_main_process else None
+    try:
+        yield
+    finally:
+        if lock is not None:
+            lock.release()
 
 
 def _absolute(model: str | Path) -> str:
