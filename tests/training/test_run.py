@@ -54,7 +54,8 @@ def run(data, tmp_path_factory) -> Path:
 def test_a_run_leaves_all_that_it_should(run, data):
     names = {path.name for path in run.iterdir()}
     assert names == {
-        "recipe.toml", "run.json", "metrics.jsonl", "tensorboard", "checkpoint.pt", "model", ".lock",
+        "recipe.toml", "run.json", "metrics.jsonl", "tensorboard", "checkpoint.pt", "model",
+        ".lock",
     }  # fmt: skip
     assert list((run / "tensorboard").iterdir())
     records = read_metrics(run)
