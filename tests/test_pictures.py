@@ -75,11 +75,14 @@ def test_red_stays_red_in_lossy_kinds(kind: str) -> None:
         (8, [[2, 5], [1, 4], [0, 3]]),
     ],
 )
-def test_exif_orientation_is_applied(orientation: int, shown: list[list[int]]) -> None:
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])  # Pillow itself turns the second
+def test_exif_orientation_is_applied_once(
+    kind: str, orientation: int, shown: list[list[int]]
+) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     stored = np.arange(6, dtype=np.uint8).reshape(2, 3)
-    rgb = read_picture(encode(Image.fromarray(stored), "PNG", exif=exif))
+    rgb = read_picture(encode(Image.fromarray(stored), kind, exif=exif))
     assert rgb[..., 0].tolist() == shown
 
 
@@ -100,6 +103,17 @@ def test_sixteen_bits_are_scaled_not_clipped() -> None:
         assert rgb[0, :, 0].tolist() == expected
     pgm = b"P5\n4 1\n65535\n" + levels.astype(">u2").tobytes()
     assert read_picture(pgm)[0, :, 2].tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("levels", "dtype"),
+    [([0, 1, 2048, 4095], np.uint16), ([0, 1, 511, 1023], np.uint16), ([0, 0, 128, 255], np.int32)],
+)
+def test_fewer_bits_than_the_file_has_room_for_are_not_black(
+    levels: list[int], dtype: type
+) -> None:
+    rgb = read_picture(encode(Image.fromarray(np.array([levels], dtype)), "TIFF"))
+    assert rgb[0, :, 0].tolist() == [0, 0, pytest.approx(128, abs=1), 255]
 
 
 def test_grey_palette_bilevel_and_cmyk_become_rgb() -> None:

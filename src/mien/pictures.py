@@ -32,8 +32,9 @@ def read_picture(
     """Returns the picture as RGB uint8 `[H, W, 3]`, upright as its EXIF orientation says.
 
     What it is, is seen from its contents, not from its name. Of a moving picture the first
-    frame is read; transparent pixels are laid on white; 16 bits are scaled to 8; colour profiles
-    are not applied.
+    frame is read; transparent pixels are laid on white; colour profiles are not applied. More than
+    8 bits are scaled to 8 by as many as the brightest pixel uses: a camera's 12 bits in a file of
+    16 are not black.
 
     Args:
         source: A file's path, or the contents of one.
@@ -110,7 +111,8 @@ def _open(stream: IO[bytes], name: str, max_pixels: int) -> "tuple[Image, int]":
             raise BadInputError(f"{name}: {limit}") from error
         if picture.width * picture.height > max_pixels:
             raise BadInputError(f"{name}: {picture.width} x {picture.height} pixels, {limit}")
-        return picture, picture.getexif().get(_ORIENTATION_TAG, 1)
+        turns_itself = picture.format == "TIFF"  # Pillow does, on loading
+        return picture, 1 if turns_itself else picture.getexif().get(_ORIENTATION_TAG, 1)
 
 
 def _turn(rgb: np.ndarray, orientation: int) -> np.ndarray:
@@ -131,7 +133,8 @@ def _to_rgb(picture: "Image", name: str) -> "Image":
         levels = np.asarray(picture)
         if levels.min() < 0 or levels.max() > 65535:
             raise BadInputError(f"{name}: 32-bit pixels outside 0-65535 have no known range")
-        picture = Image.fromarray(((levels.astype(np.uint32) + 128) // 257).astype(np.uint8))
+        top = (1 << max(8, int(levels.max()).bit_length())) - 1
+        picture = Image.fromarray(np.rint(levels * (255 / top)).astype(np.uint8))
     elif picture.mode == "F":
         raise BadInputError(f"{name}: floating-point pixels have no known range")
     if picture.has_transparency_data:
