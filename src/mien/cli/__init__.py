@@ -21,7 +21,7 @@ from mien.cli import (
     train,
     tune,
 )
-from mien.cli.output import warn
+from mien.cli.output import note, warn
 from mien.errors import BadInputError, MienError
 
 
@@ -32,12 +32,12 @@ class _Verbs(TyperGroup):
         try:
             return super().invoke(ctx)
         except MienError as error:
-            typer.echo(f"mien: {error}", err=True)
+            note(str(error))
             raise typer.Exit(error.exit_code) from error
         except BrokenPipeError:
             raise  # whoever read our output has seen enough; typer ends quietly
         except OSError as error:
-            typer.echo(f"mien: {error}", err=True)
+            note(str(error))
             raise typer.Exit(BadInputError.exit_code) from error
         except KeyboardInterrupt as interrupt:
             detail = f": {interrupt}" if str(interrupt) else ""

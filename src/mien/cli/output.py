@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from mien.errors import missing_extra
+from mien.text import printable_lines
 
 
 def print_json(value: Any) -> None:
@@ -17,12 +18,12 @@ def print_json(value: Any) -> None:
 
 def note(message: str) -> None:
     """Prints a remark on stderr."""
-    typer.echo(f"mien: {message}", err=True)
+    typer.echo(f"mien: {printable_lines(message)}", err=True)
 
 
 def warn(message: str) -> None:
     """Prints a warning on stderr."""
-    typer.echo(f"mien: warning: {message}", err=True)
+    note(f"warning: {message}")
 
 
 def warn_of_problems(problems: Sequence[str], limit: int = 5) -> None:

@@ -25,6 +25,7 @@ from mien.inference.video_summary import VideoSummary, summary_columns, summary_
 from mien.inference.workers import Died, run_tasks
 from mien.locks import FolderLock
 from mien.model_folder import NETWORK, read_config, resolve
+from mien.text import table_cell
 
 JOURNAL, SUMMARY = "corpus.jsonl", "summary.csv"
 _FORMAT = 1
@@ -218,10 +219,10 @@ class Corpus:
         unfinished = self.summary.with_name(f"{SUMMARY}.part")
         with unfinished.open("w", encoding="utf-8", newline="") as stream:
             writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow(summary_columns(self.labels))
+            writer.writerow(map(table_cell, summary_columns(self.labels)))
             for record in sorted(self._records.values(), key=lambda record: record.table):
                 rows = summary_rows(record.source, record.table, record.summary, self.labels)
-                writer.writerows(rows)
+                writer.writerows(map(table_cell, row) for row in rows)
         unfinished.replace(self.summary)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from mien.inference.detection import Box, Point
+from mien.text import printable
 
 MIN_CONFIDENCE = 0.5
 """Below this calibrated probability an expression is marked uncertain: the model expects to be
@@ -102,14 +103,14 @@ class FrameResult:
 
     def to_json(self) -> dict[str, Any]:
         """Returns the nested JSON object; `frame` and `time_seconds` stand in those of videos."""
-        page: dict[str, Any] = {"source": self.source}
+        page: dict[str, Any] = {"source": printable(self.source)}
         if self.time_seconds is not None:
             page |= {"frame": self.frame, "time_seconds": round(self.time_seconds, 6)}
         return page | {
             "width": self.width,
             "height": self.height,
             "faces": [face.to_json() for face in self.faces],
-            "error": self.error,
+            "error": self.error and printable(self.error),
         }
 
     def to_rows(self, labels: Sequence[str]) -> list[list[Any]]:
@@ -119,10 +120,14 @@ class FrameResult:
         A picture or frame without a face, and one that could not be read, has one row with empty
         cells.
         """
-        place = [self.source, self.frame, self.time_seconds and round(self.time_seconds, 6)]
+        place = [
+            printable(self.source),
+            self.frame,
+            self.time_seconds and round(self.time_seconds, 6),
+        ]
         empty = [None] * (9 + 2 * len(labels))
         return [[*place, *_cells(face, labels), None] for face in self.faces] or [
-            [*place, *empty, self.error]
+            [*place, *empty, self.error and printable(self.error)]
         ]
 
 

@@ -16,6 +16,7 @@ from mien.inference.parquet import ParquetRows
 from mien.inference.results import Face, FrameResult, csv_columns, follows, most_probable
 from mien.inference.sources import FaceFileSource, Source, VideoSource, source_files
 from mien.inference.video_writer import VideoWriter, video_suffix
+from mien.text import printable, table_cell
 
 GRID_FACES, _GRID_COLUMNS = 36, 6
 _GRID_SUFFIXES = (".png", ".svg")
@@ -53,7 +54,7 @@ class TextLines:
             self._print(f"{place}: no face found")
 
     def _print(self, line: str) -> None:
-        print(line, file=self._stream, flush=True)
+        print(printable(line), file=self._stream, flush=True)
 
 
 class ErrorLines:
@@ -65,7 +66,7 @@ class ErrorLines:
     def write(self, result: FrameResult, rgb: np.ndarray | None) -> None:
         """Writes the error, if there is one."""
         if result.error is not None:
-            print(f"mien: {result.error}", file=self._stream, flush=True)
+            print(f"mien: {printable(result.error)}", file=self._stream, flush=True)
 
 
 class JsonLines:
@@ -86,14 +87,12 @@ class CsvRows:
     def __init__(self, stream: TextIO, labels: Sequence[str]) -> None:
         self._stream, self._labels = stream, labels
         self._writer = csv.writer(stream, lineterminator="\n")
-        self._writer.writerow(csv_columns(labels))
+        self._writer.writerow(map(table_cell, csv_columns(labels)))
 
     def write(self, result: FrameResult, rgb: np.ndarray | None) -> None:
         """Writes the picture's rows; yes and no as `true` and `false`."""
         for row in result.to_rows(self._labels):
-            self._writer.writerow(
-                [str(cell).lower() if isinstance(cell, bool) else cell for cell in row]
-            )
+            self._writer.writerow(map(table_cell, row))
         self._stream.flush()
 
 
