@@ -35,7 +35,11 @@ def test_unknown_words_exit_2(arguments):
     ("arguments", "code", "words"),
     [
         (("train",), 2, "--data is missing"),
-        (("train", "--resume", "here", "--init", "default"), 2, "goes with --data alone"),
+        (
+            ("train", "--resume", "here", "--init", "default"),
+            2,
+            "goes with --data, --votes and --teacher alone",
+        ),
         (("train", "--recipe", "mein_s", "--data", "x.csv"), 2, "did you mean 'mien_s'"),
         (("train", "--resume", "gone"), 4, "gone"),
         (("train", "--data", "gone.csv"), 4, "gone.csv"),

@@ -70,6 +70,8 @@ def test_kaggle_train_needs_no_usage(tmp_path):
         ([VOTES[0], "Training,x,1,2", VOTES[2]], r"votes.csv:3: 'Training,x,1,2', expected 12"),
         ([VOTES[0], VOTES[1], VOTES[2].replace("3", "-3")], r"votes.csv:4: .*counts of votes"),
         ([VOTES[0], VOTES[1], VOTES[2].replace(",3", ",many")], r"votes.csv:4: "),
+        ([VOTES[0], VOTES[1], VOTES[2].replace(",3", "," + "9" * 30)], r"votes.csv:4: .*counts"),
+        ([VOTES[0], VOTES[1], VOTES[2].replace(",3", "," + "9" * 4301)], r"votes.csv:4: "),
     ],
 )
 def test_votes_of_other_rows_are_refused(tmp_path, faces, lines, expected):

@@ -143,3 +143,12 @@ def test_every_knob_is_documented():
 def test_a_recipe_cannot_be_changed():
     with pytest.raises(ValueError, match="frozen"):
         load_recipe("mien_s").train.epochs = 3
+
+
+def test_a_page_nested_too_deep_and_a_negative_seed_are_told(tmp_path):
+    page = tmp_path / "deep.toml"
+    page.write_text("a = " + "[" * 100_000 + "]" * 100_000)
+    with pytest.raises(BadInputError, match=r"deep\.toml: "):
+        load_recipe(page)
+    with pytest.raises(UsageError, match=r"data\.split_seed"):
+        load_recipe("logistic", ["data.split_seed=-1"])

@@ -24,7 +24,7 @@ def test_info_tells_what_a_client_must_know(client: httpx.Client, model_folder: 
         "labels": list(config.labels),
         "face_size": 48,
         "channels": 1,
-        "training": {},
+        "architecture": "logistic",  # and nothing of where and how it was trained
     }
     assert page["limits"] == {
         "max_bytes": 10_000_000,

@@ -1,6 +1,7 @@
 """Targets mixed of labels, FER+ votes and a teacher; folds left out."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -189,3 +190,29 @@ def test_selection_by_votes_wants_them_and_is_part_of_what_a_run_is(files):
         other = votes.with_name(f"other{line}.csv")
         other.write_text("\n".join(lines) + "\n")
         assert read_training_data(recipe(*VOTED), data, votes=other).identity != voted.identity
+
+
+def test_files_that_moved_can_be_named_anew(files, tmp_path):
+    data, votes, teacher = files
+    words = ["--recipe", "logistic", "--data", str(data), "--output", str(tmp_path / "run")]
+    for setting in ("train.epochs=1", "train.batch_size=16", *WEIGHTS):
+        words += ["--set", setting]
+    opinions = ["--votes", str(votes), "--teacher", str(teacher)]
+    assert CliRunner().invoke(app, ["train", *words, *opinions]).exit_code == 0
+    (tmp_path / "elsewhere").mkdir()
+    moved = [path.rename(tmp_path / "elsewhere" / path.name) for path in (data, votes, teacher)]
+    places = ["--data", str(moved[0]), "--votes", str(moved[1]), "--teacher", str(moved[2])]
+    shutil.rmtree(tmp_path / "run" / "model")
+    export = ["export", str(tmp_path / "run"), "--output"]
+    with pytest.warns(UserWarning, match=r"card lacks .*faces\.csv"):
+        assert CliRunner().invoke(app, [*export, str(tmp_path / "poor")]).exit_code == 0
+    result = CliRunner().invoke(app, ["train", "--resume", str(tmp_path / "run")])
+    assert result.exit_code == 4
+    assert "faces.csv" in result.stderr
+    result = CliRunner().invoke(app, ["train", "--resume", str(tmp_path / "run"), *places])
+    assert result.exit_code == 0, result.output
+    result = CliRunner().invoke(app, [*export, str(tmp_path / "whole"), *places])
+    assert result.exit_code == 0, result.output
+    models = [tmp_path / name for name in ("poor", "run/model", "whole")]
+    records = [json.loads((model / "config.json").read_text())["training"] for model in models]
+    assert ["selection_tta" in record for record in records] == [False, True, True]

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from mien.cli.opinions import Teacher, Votes
 from mien.cli.output import need
 
 
@@ -22,6 +23,11 @@ def export(
     keep: Annotated[
         Keep | None, typer.Option(help="Which epoch; the recipe's own choice by default.")
     ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Where the run's data is now, if it was moved.")
+    ] = None,
+    votes: Votes = None,
+    teacher: Teacher = None,
     half: Annotated[
         bool, typer.Option("--half", help="Round the weights to half precision: smaller files.")
     ] = False,
@@ -30,4 +36,5 @@ def export(
     need("torch", "train")
     from mien import training
 
-    typer.echo(training.export(run, output, None if keep is None else keep.value, half=half))
+    chosen = None if keep is None else keep.value
+    typer.echo(training.export(run, output, chosen, data, votes, teacher, half))

@@ -45,10 +45,13 @@ def train(
     from mien.recipes import load_recipe
 
     if resume is not None:
-        if recipe or output or init or settings or skip_bad or votes or teacher:
-            raise UsageError("--resume goes with --data alone: a run keeps its own settings")
+        if recipe or output or init or settings or skip_bad:
+            raise UsageError(
+                "--resume goes with --data, --votes and --teacher alone: a run keeps its own "
+                "settings"
+            )
         with _told_how_to_resume(resume):
-            training.resume(resume, data)
+            training.resume(resume, data, votes, teacher)
         typer.echo(resume)
         return
     if data is None:

@@ -5,6 +5,7 @@ Crowd-Sourced Label Distribution, ICMI 2016.
 """
 
 import csv
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from mien.labels import EXPRESSIONS, canonical_expression
 
 OTHER_VOTES = ("contempt", "unknown", "NF")
 """The file's columns for what is none of the seven expressions; NF is not a face."""
+
+
+_COUNT = re.compile("[0-9]{1,6}")
 
 
 @dataclass(frozen=True)
@@ -140,7 +144,7 @@ def _read_votes(path: Path) -> _Votes:
         if not row:
             continue
         words = [row[i] for i in columns] if len(row) == len(header) else []
-        if not words or not all(word.strip().isdecimal() for word in words):
+        if not words or not all(_COUNT.fullmatch(word.strip()) for word in words):
             raise BadInputError(
                 f"{path}:{reader.line_num}: {','.join(row)[:80]!r}, expected {len(header)} fields "
                 "with counts of votes"

@@ -39,7 +39,7 @@ class Data(_Section):
     """Part of the training split held out for selection where there is no selection split."""
     stratified: bool = True
     """Hold out the same part of every class."""
-    split_seed: int = 42
+    split_seed: int = Field(default=42, ge=0)
     """Seed of the held-out part."""
     folds: int = Field(default=0, ge=0)
     """Divide the training split into this many folds and leave one out; 0: use it whole."""
@@ -288,7 +288,7 @@ def load_recipe(name: str | Path, settings: list[str] | tuple[str, ...] = ()) ->
         raise UsageError(f"unknown recipe {str(name)!r}{nearest(str(name), list_recipes())}")
     try:
         page = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise BadInputError(f"{path}: {error}") from error
     parse_recipe(page, str(path))
     for setting in settings:
@@ -330,7 +330,7 @@ def _change(page: dict[str, Any], setting: str) -> None:
         raise UsageError(f"--set {setting!r}: expected section.key=value")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         value = text.strip()
     section = page
     for name in names[:-1]:

@@ -107,7 +107,7 @@ class ModelFacts(_Answer):
     labels: list[str]
     face_size: int
     channels: int
-    training: dict[str, Any] = Field(description="What it was trained on, and its scores.")
+    architecture: str
 
 
 class Limits(_Answer):

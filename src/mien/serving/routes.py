@@ -122,7 +122,7 @@ def describe(service: Service) -> dict[str, Any]:
             "labels": list(config.labels),
             "face_size": config.face_size,
             "channels": config.channels,
-            "training": config.training,
+            "architecture": config.architecture,
         },
         "detector": settings.detector,
         "min_confidence": MIN_CONFIDENCE,

@@ -3,9 +3,10 @@
 import os
 import platform
 import shutil
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -76,7 +77,12 @@ def train(
         return _to_the_end(state, run, info, faces.warnings, faces.selection)
 
 
-def resume(run: str | Path, data: str | Path | None = None) -> Path:
+def resume(
+    run: str | Path,
+    data: str | Path | None = None,
+    votes: str | Path | None = None,
+    teacher: str | Path | None = None,
+) -> Path:
     """Returns the run folder after going on from its last finished epoch to the end.
 
     On the CPU, with the same versions and number of threads, the weights are those of a run that
@@ -85,6 +91,8 @@ def resume(run: str | Path, data: str | Path | None = None) -> Path:
     Args:
         run: The run folder.
         data: Where the data is now, if it was moved.
+        votes: Likewise FER+'s votes.
+        teacher: Likewise the teacher's logits.
 
     Raises:
         MissingError: The folder is no run, or its data is not there.
@@ -92,16 +100,27 @@ def resume(run: str | Path, data: str | Path | None = None) -> Path:
     """
     run = Path(run)
     recipe, info = run_folder.read_recipe(run), run_folder.read_info(run)
+    info = _moved(info, data, votes, teacher)
     with _only_writer(run):
-        return _resume(run, recipe, info, data)
+        return _resume(run, recipe, info)
 
 
-def _resume(run: Path, recipe: Recipe, info: RunInfo, data: str | Path | None) -> Path:
+def _moved(
+    info: RunInfo,
+    data: str | Path | None,
+    votes: str | Path | None,
+    teacher: str | Path | None,
+) -> RunInfo:
+    """Returns what is known of a run, with the places where its files are now."""
+    named = {"data": data, "votes": votes, "teacher": teacher}
+    return replace(info, **{key: str(path) for key, path in named.items() if path is not None})
+
+
+def _resume(run: Path, recipe: Recipe, info: RunInfo) -> Path:
     if (run / run_folder.MODEL).exists():
         return run
     content = checkpoint.read(run)
-    source = data or info.data
-    faces = read_training_data(recipe, source, info.skip_bad, info.votes, info.teacher)
+    faces = read_training_data(recipe, info.data, info.skip_bad, info.votes, info.teacher)
     if content is None and info.init is not None:
         weights = initial_weights(info.init, info.labels)
     else:
@@ -111,7 +130,7 @@ def _resume(run: Path, recipe: Recipe, info: RunInfo, data: str | Path | None) -
     if content is not None:
         warnings += checkpoint.restore(state, content, faces.identity)
     elif faces.identity != info.identity:
-        raise BadInputError(f"{source}: not the data that {run} was started on")
+        raise BadInputError(f"{info.data}: not the data that {run} was started on")
     if state.accelerator.is_main_process:
         run_folder.cut_metrics(run, state.epoch)
     return _to_the_end(state, run, info, warnings, faces.selection)
@@ -122,6 +141,8 @@ def export(
     output: str | Path,
     keep: Literal["best", "last"] | None = None,
     data: str | Path | None = None,
+    votes: str | Path | None = None,
+    teacher: str | Path | None = None,
     half: bool = False,
 ) -> Path:
     """Returns the model folder written from a run's checkpoint, finished or not.
@@ -131,7 +152,9 @@ def export(
         output: The model folder to make; must not exist or be empty.
         keep: Which epoch; None means as the run's recipe says.
         data: Where the run's data is now, if it was moved. Where it is not found, the card lacks
-            the figures with test-time views.
+            the figures with test-time views, and a warning says so.
+        votes: Likewise FER+'s votes.
+        teacher: Likewise the teacher's logits.
         half: Round the weights to half precision first and keep them so in `model.safetensors`,
             which is half as large then.
 
@@ -140,18 +163,22 @@ def export(
         UsageError: The output is taken.
     """
     run = Path(run)
-    info = run_folder.read_info(run)
-    return _export(run, Path(output), keep, _selection_faces(run, info, data or info.data), half)
+    info = _moved(run_folder.read_info(run), data, votes, teacher)
+    return _export(run, Path(output), keep, _selection_faces(run, info), half)
 
 
-def _selection_faces(run: Path, info: RunInfo, data: str | Path) -> FaceSet | None:
-    """Returns the faces that a run selected on; None where they are no longer to be had."""
+def _selection_faces(run: Path, info: RunInfo) -> FaceSet | None:
+    """Returns the faces that a run selected on; None, with a warning, where they are not there."""
     recipe = run_folder.read_recipe(run)
     try:
-        faces = read_training_data(recipe, data, info.skip_bad, info.votes, info.teacher)
-    except MienError:
-        return None
-    return faces.selection if faces.identity == info.identity else None
+        faces = read_training_data(recipe, info.data, info.skip_bad, info.votes, info.teacher)
+        reason = f"{info.data}: not what {run} was trained on"
+    except MienError as error:
+        faces, reason = None, str(error)
+    if faces is not None and faces.identity == info.identity:
+        return faces.selection
+    warnings.warn(f"the card lacks figures with test-time views: {reason}", stacklevel=3)
+    return None
 
 
 def _export(
