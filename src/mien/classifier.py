@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from mien.errors import BadInputError, MissingError
-from mien.model_folder import METADATA_KEY, NETWORK, parse_config, resolve
+from mien.model_folder import METADATA_KEY, NETWORK, parse_config, resolve, verify
 from mien.pictures import to_grey
 from mien.sessions import open_session
 from mien.views import centre_crop, count_test_time_views, test_time_views
@@ -35,15 +35,20 @@ class Classifier:
         path = self.folder / NETWORK
         if not path.is_file():
             raise MissingError(f"{path}: not found; the model folder is incomplete")
+        verify(path)
         try:
             self._session = open_session(path, num_threads)
         except Exception as error:  # onnxruntime raises its own, unrelated, classes
             raise BadInputError(f"{path}: not a network that ONNX Runtime can load") from error
-        metadata = self._session.get_modelmeta().custom_metadata_map
+        try:
+            metadata = self._session.get_modelmeta().custom_metadata_map
+        except UnicodeDecodeError as error:
+            raise BadInputError(f"{path}: its metadata is not UTF-8 text") from error
         if METADATA_KEY not in metadata:
             raise BadInputError(f"{path}: holds no mien metadata; was it exported by mien?")
         self.config = parse_config(metadata[METADATA_KEY], str(path))
         self.labels = self.config.labels
+        self._check_network(path)
 
     def num_views(self, tta: bool) -> int:
         """Returns how many views of each face are averaged."""
@@ -93,6 +98,25 @@ class Classifier:
         for view in views:
             total += self.run(view)
         return total / len(views)
+
+    def _check_network(self, path: Path) -> None:
+        """Raises BadInputError where the network is not what its metadata says it is."""
+        size, channels = self.config.input_size, self.config.channels
+        face = np.full((1, size, size, channels), 127, np.uint8)
+        try:
+            logits = self.run(face)
+        except Exception as error:  # onnxruntime raises its own, unrelated, classes
+            raise BadInputError(
+                f"{path}: does not take faces [N, {size}, {size}, {channels}], as its metadata "
+                f"says: {error}"
+            ) from error
+        if logits.shape != (1, len(self.labels)):
+            raise BadInputError(
+                f"{path}: gives logits {list(logits.shape)} of one face, but its metadata has "
+                f"{len(self.labels)} labels"
+            )
+        if not np.isfinite(logits).all():
+            raise BadInputError(f"{path}: gives logits that are not finite numbers")
 
     def _check(self, faces: np.ndarray) -> None:
         size = self.config.face_size

@@ -4,8 +4,10 @@ config.json         labels in order, geometry, normalisation, temperature, train
 model.safetensors   weights, to fine-tune
 model.onnx          the network, to run; holds the same JSON as metadata under the key `mien`
 README.md           the model card
+manifest.json       SHA-256 of the first three, so that damage is noticed at load
 """
 
+import hashlib
 import json
 from importlib.resources import files
 from pathlib import Path
@@ -16,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from mien.errors import BadInputError, MissingError
 
 CONFIG, WEIGHTS, NETWORK, CARD = "config.json", "model.safetensors", "model.onnx", "README.md"
+MANIFEST = "manifest.json"
 METADATA_KEY = "mien"
 
 INSIDE = {
@@ -149,6 +152,39 @@ def parse_config(text: str, source: str) -> ModelConfig:
 def write_config(folder: str | Path, config: ModelConfig) -> None:
     """Writes `config.json` into the folder, which must exist."""
     (Path(folder) / CONFIG).write_text(config.to_json(), encoding="utf-8")
+
+
+def write_manifest(folder: str | Path) -> None:
+    """Writes the SHA-256 of a complete model folder's files; the last to be written."""
+    paths = [Path(folder) / name for name in (CONFIG, NETWORK, WEIGHTS)]
+    page = {path.name: _digest(path) for path in paths if path.is_file()}
+    (Path(folder) / MANIFEST).write_text(json.dumps(page, indent=2) + "\n", encoding="utf-8")
+
+
+def verify(path: Path) -> None:
+    """Raises BadInputError if a file of a model folder is not what its manifest says.
+
+    A folder without a manifest, as other programs may write, is not held to one.
+    """
+    manifest = path.parent / MANIFEST
+    try:
+        page = json.loads(manifest.read_text(encoding="utf-8"))
+        expected = page.get(path.name)
+    except FileNotFoundError:
+        return
+    except (ValueError, AttributeError) as error:
+        raise BadInputError(f"{manifest}: damaged: {error}") from error
+    found = _digest(path)
+    if found != expected:
+        raise BadInputError(
+            f"{path}: damaged, or changed by another program: its SHA-256 is {found[:16]}…, "
+            f"{manifest.name} says {str(expected)[:16]}…"
+        )
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def describe_inside() -> list[dict[str, Any]]:

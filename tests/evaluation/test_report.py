@@ -160,7 +160,7 @@ def test_a_model_whose_logits_are_not_numbers_is_named(tmp_path, faces):
     broken = np.full_like(numpy_helper.to_array(weight), np.nan)
     weight.CopyFrom(numpy_helper.from_array(broken, "weight"))
     onnx.save(network, folder / "model.onnx")
-    with pytest.raises(BadInputError, match=r"model: gives logits that are not finite"):
+    with pytest.raises(BadInputError, match=r"model\.onnx: gives logits that are not finite"):
         evaluate(folder, faces)
 
 

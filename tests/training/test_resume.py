@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from drawn_faces import drawn_set, write_fer_csv
+from mien.training.checkpoint import read
 
 EPOCHS = 4
 SETTINGS = [
@@ -34,6 +35,7 @@ SETTINGS = [
 # Kills itself when as many bytes of the given write to the checkpoint are on the disk.
 KILLED_INSIDE_A_WRITE = """
 import os, signal, sys, torch
+from pathlib import Path
 whole = torch.save
 writes = 0
 
@@ -45,8 +47,8 @@ def save(content, file):
     import io
     buffer = io.BytesIO()
     whole(content, buffer)
-    file.write(buffer.getvalue()[: len(buffer.getvalue()) // 2])
-    file.flush()
+    half = buffer.getvalue()[: len(buffer.getvalue()) // 2]
+    Path({run!r}, "checkpoint.pt.part").write_bytes(b"mien checkpoint\\n" + bytes(32) + half)
     os.kill(os.getpid(), signal.SIGKILL)
 
 torch.save = save
@@ -99,7 +101,9 @@ def assert_equal_runs(run: Path, other: Path) -> None:
     assert ours.keys() == theirs.keys()
     for name, value in ours.items():
         assert torch.equal(value, theirs[name]), name
-    checkpoints = [torch.load(each / "checkpoint.pt", weights_only=True) for each in (run, other)]
+    checkpoints = [read(each) for each in (run, other)]
+    assert checkpoints[0] is not None
+    assert checkpoints[1] is not None
     for part in ("net", "average"):
         for name, value in checkpoints[0][part].items():
             assert torch.equal(value, checkpoints[1][part][name]), (part, name)
@@ -120,7 +124,7 @@ def test_killed_at_random_points(data, untouched, tmp_path):
         checkpoint = run / "checkpoint.pt"
         while process.poll() is None and not checkpoint.exists():
             time.sleep(0.01)
-        while process.poll() is None and torch_epoch(checkpoint) < last_epoch:
+        while process.poll() is None and saved_epoch(run) < last_epoch:
             time.sleep(0.01)
         time.sleep(rng.uniform(0, 0.2))
         if process.poll() is None:
@@ -134,14 +138,17 @@ def test_killed_at_random_points(data, untouched, tmp_path):
     assert_equal_runs(run, untouched)
 
 
-def torch_epoch(checkpoint: Path) -> int:
-    return torch.load(checkpoint, weights_only=True)["epoch"]
+def saved_epoch(run: Path) -> int:
+    content = read(run)
+    assert content is not None
+    return content["epoch"]
 
 
 @pytest.mark.parametrize("write", [1, 3])
 def test_killed_inside_the_checkpoint_write(write, data, untouched, tmp_path):
     run = tmp_path / "run"
-    script = KILLED_INSIDE_A_WRITE.format(write=write, arguments=training_arguments(data, run))
+    arguments = training_arguments(data, run)
+    script = KILLED_INSIDE_A_WRITE.format(write=write, arguments=arguments, run=str(run))
     killed = subprocess.run([sys.executable, "-c", script], env=environment(), capture_output=True)
     assert killed.returncode == -signal.SIGKILL
     assert (run / "checkpoint.pt").exists() == (write > 1)

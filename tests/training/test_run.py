@@ -1,6 +1,7 @@
 """Training as a user sees it: what a run leaves, what it refuses, what it starts from."""
 
 import json
+import shutil
 from importlib.metadata import version
 from pathlib import Path
 
@@ -68,7 +69,8 @@ def test_a_run_leaves_all_that_it_should(run, data):
     assert info.versions["torch"] == version("torch")
     assert load_recipe(run / "recipe.toml") == small("train.epochs=3")
     model = {path.name for path in (run / "model").iterdir()}
-    assert model == {"config.json", "model.safetensors", "model.onnx", "README.md"}
+    files = {"config.json", "model.safetensors", "model.onnx", "README.md", "manifest.json"}
+    assert model == files
 
 
 def test_the_model_folder_gives_the_figures_of_the_last_epoch(run, data):
@@ -132,6 +134,19 @@ def test_resume_refuses_what_is_no_run_or_other_data(run, data, tmp_path):
     write_fer_csv(other, images, labels, ["Training"] * 460 + ["PublicTest"] * 140)
     with pytest.raises(BadInputError, match="other data"):
         resume(stopped, other)
+    whole = (run / "checkpoint.pt").read_bytes()
+    for place in np.random.default_rng(0).integers(0, len(whole), 40).tolist():
+        flipped = bytearray(whole)
+        flipped[place] ^= 1 << place % 8
+        (stopped / "checkpoint.pt").write_bytes(flipped)
+        with pytest.raises(BadInputError, match=r"checkpoint\.pt: (damaged|not a readable)"):
+            resume(stopped)
+    (stopped / "checkpoint.pt").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(BadInputError, match="damaged"):
+        resume(stopped)
+    (stopped / "checkpoint.pt").write_bytes(whole[whole.index(b"PK") :])  # as mien 0.1 wrote it
+    resume(stopped)
+    shutil.rmtree(stopped / "model")
     (stopped / "checkpoint.pt").write_bytes(b"PK rubbish")
     with pytest.raises(BadInputError, match="not a readable checkpoint"):
         resume(stopped)

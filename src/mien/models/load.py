@@ -6,7 +6,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from mien.errors import BadInputError, MissingError
-from mien.model_folder import WEIGHTS, read_config, resolve
+from mien.model_folder import WEIGHTS, read_config, resolve, verify
 from mien.models.face_classifier import FaceClassifier
 from mien.models.registry import architecture, create_model
 
@@ -31,6 +31,7 @@ def load_classifier(model: str | Path = "default") -> FaceClassifier:
     options.pop("weights", None)  # what training started from; it need not be there any more
     net = create_model(config.architecture, len(config.labels), **options)
     try:
+        verify(path)
         net.load_state_dict(load_file(path))
     except FileNotFoundError as error:
         raise MissingError(f"{path}: not found; the model folder is incomplete") from error

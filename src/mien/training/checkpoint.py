@@ -1,5 +1,7 @@
 """One file per run that holds all it takes to continue exactly; written atomically."""
 
+import hashlib
+import io
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +14,9 @@ from mien.training.state import Measured, TrainingState
 
 CHECKPOINT = "checkpoint.pt"
 FORMAT = 1
+_MAGIC = b"mien checkpoint\n"
+"""Then come the 32 bytes of the SHA-256 of what follows them, which torch reads. Files of mien 0.1
+begin with that at once."""
 
 
 def save(state: TrainingState, run: Path, identity: Mapping[str, str]) -> None:
@@ -46,8 +51,11 @@ def save(state: TrainingState, run: Path, identity: Mapping[str, str]) -> None:
     }
     path = run / CHECKPOINT
     temporary = path.with_suffix(".pt.part")
+    payload = io.BytesIO()
+    torch.save(content, payload)
     with temporary.open("wb") as file:
-        torch.save(content, file)
+        file.write(_MAGIC + hashlib.sha256(payload.getbuffer()).digest())
+        file.write(payload.getbuffer())
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
@@ -67,8 +75,14 @@ def read(run: Path) -> dict[str, Any] | None:
     path = run / CHECKPOINT
     if not path.exists():
         return None
+    stored = path.read_bytes()
+    if stored.startswith(_MAGIC):
+        start = len(_MAGIC) + hashlib.sha256().digest_size
+        digest, stored = stored[len(_MAGIC) : start], stored[start:]
+        if hashlib.sha256(stored).digest() != digest:
+            raise BadInputError(f"{path}: damaged: its content is not what was written")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(io.BytesIO(stored), map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many unrelated classes for a damaged file
         reason = str(error).partition("\n")[0]
         raise BadInputError(f"{path}: not a readable checkpoint: {reason}") from error

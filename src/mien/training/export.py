@@ -14,7 +14,15 @@ from torch import nn
 
 from mien.classifier import Classifier
 from mien.errors import MienError
-from mien.model_folder import CARD, METADATA_KEY, NETWORK, WEIGHTS, ModelConfig, write_config
+from mien.model_folder import (
+    CARD,
+    METADATA_KEY,
+    NETWORK,
+    WEIGHTS,
+    ModelConfig,
+    write_config,
+    write_manifest,
+)
 from mien.models import FaceClassifier
 from mien.training.card import model_card
 
@@ -75,6 +83,7 @@ def describe(folder: Path, config: ModelConfig) -> None:
 def _write_texts(folder: Path, config: ModelConfig) -> None:
     write_config(folder, config)
     (folder / CARD).write_text(model_card(config), encoding="utf-8")
+    write_manifest(folder)
 
 
 def write_onnx(classifier: FaceClassifier, config: ModelConfig, path: Path) -> None:
