@@ -155,6 +155,32 @@ def test_boxes_are_clipped_to_the_picture(analyzer: Analyzer) -> None:
     assert bottom == 102  # the chin lies below the picture
 
 
+class GivesBoxes:
+    """A detector of the user's own."""
+
+    def __init__(self, *boxes: tuple[float, float, float, float]) -> None:
+        self.boxes = boxes
+
+    def detect(self, rgb: np.ndarray) -> list[Detection]:
+        return [Detection(box, 0.9) for box in self.boxes]
+
+
+def test_what_is_wholly_outside_the_picture_is_no_face(model: Path) -> None:
+    height, width = astronaut().shape[:2]
+    outside = [
+        *((-50, 10, -1, 60), (width, 10, width + 50, 60), (10, -50, 60, 0), (10, height, 60, 700)),
+        *((60, 10, 60, 60), (60, 10, 20, 60), (float("nan"), 0, 50, 50), (0, 0, 50, float("nan"))),
+    ]
+    inside = (10, 20, 60, 80)
+    faces = Analyzer(model, GivesBoxes(*outside, inside))(astronaut())
+    assert [face.box for face in faces] == [inside]
+
+
+def test_a_box_without_end_costs_no_memory_without_end(model: Path) -> None:
+    (face,) = Analyzer(model, GivesBoxes((-1e9, -1e9, 1e9, float("inf"))))(astronaut())
+    assert face.box == (0, 0, 512, 512)
+
+
 def test_tta_averages_views(model: Path) -> None:
     pixels = np.random.default_rng(2).integers(0, 256, (48, 48), np.uint8)
     (face,) = Analyzer(model, "none", tta=True)(pixels)

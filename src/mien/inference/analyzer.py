@@ -10,7 +10,7 @@ from mien.classifier import Classifier, softmax
 from mien.errors import BadInputError, MissingError, UsageError
 from mien.inference.crop import cut
 from mien.inference.detecting import check_every, detect_faces
-from mien.inference.detection import Detection, Detector
+from mien.inference.detection import Detection, Detector, find_faces
 from mien.inference.detectors import create_detector
 from mien.inference.following import Pair, follow
 from mien.inference.overlap import ahead
@@ -87,7 +87,7 @@ class Analyzer:
             ValueError: Pixels of another dtype or shape.
         """
         rgb = as_rgb(picture)
-        return list(self._classify([Seen("", rgb, tuple(self.detector.detect(rgb)))])[0].faces)
+        return list(self._classify([Seen("", rgb, tuple(find_faces(self.detector, rgb)))])[0].faces)
 
     def stream(self, video: str | Path, sampling: Sampling | None = None) -> Iterator[FrameResult]:
         """Yields a result per frame of a video file, in order, with `time_seconds` and `faces`.

@@ -1,6 +1,6 @@
 """What a face detector is, and the one that does not look."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -34,6 +34,33 @@ class Detector(Protocol):
     def detect(self, rgb: np.ndarray) -> list[Detection]:
         """Returns the faces in a picture, RGB uint8 `[H, W, 3]`, most certain first."""
         ...
+
+
+def find_faces(detector: Detector, rgb: np.ndarray) -> list[Detection]:
+    """Returns what a detector finds in a picture, as far as it can be cut out of it.
+
+    A box that has no part in the picture, or is not made of finite numbers, is left out; one that
+    reaches beyond the picture by more than a quarter of its longer side is cut there. A detector of
+    the user's own may give such boxes.
+    """
+    height, width = rgb.shape[:2]
+    reach = max(height, width) / 4
+    faces = []
+    for found in detector.detect(rgb):
+        left, top, right, bottom = found.box
+        # not finite numbers: every comparison is false
+        if not (left < min(right, width) and top < min(bottom, height)):
+            continue
+        if not (right > max(left, 0) and bottom > max(top, 0)):
+            continue
+        box = (
+            max(left, -reach),
+            max(top, -reach),
+            min(right, width + reach),
+            min(bottom, height + reach),
+        )
+        faces.append(found if box == found.box else replace(found, box=box))
+    return faces
 
 
 class WholePicture:

@@ -59,11 +59,18 @@ def save(state: TrainingState, run: Path, identity: Mapping[str, str]) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
-    folder = os.open(run, os.O_RDONLY)
+    _keep_name(run)
+
+
+def _keep_name(folder: Path) -> None:
+    """Waits until a new name in a folder is on the disk; Windows opens no folders."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(handle)
     finally:
-        os.close(folder)
+        os.close(handle)
 
 
 def read(run: Path) -> dict[str, Any] | None:
