@@ -13,9 +13,12 @@ from mien.errors import BadInputError, MissingError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_SUFFIXES = "jpg jpeg jpe jfif mpo png bmp dib gif webp tif tiff ppm pgm pbm pnm jp2 j2k avif"
+_SUFFIXES = (
+    "jpg jpeg jpe jfif mpo png bmp dib gif webp tif tiff ppm pgm pbm pnm jp2 j2k avif heic heif"
+)
 PICTURE_SUFFIXES = frozenset(f".{suffix}" for suffix in _SUFFIXES.split())
-"""The endings, in lower case, that mark a file in a folder as a picture."""
+"""The endings, in lower case, that mark a file in a folder as a picture. HEIC is one that cannot be
+read: it is named, not passed over."""
 
 MAX_PIXELS = 100_000_000
 """Pictures that declare more pixels are refused before they are decoded."""

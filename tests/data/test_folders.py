@@ -1,5 +1,8 @@
 """Folders of pictures: splits, classes in any spelling, sizes and kinds of pictures."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -7,6 +10,8 @@ from PIL import Image
 from drawn_faces import drawn_face, drawn_set
 from mien.data import read
 from mien.errors import BadInputError, UsageError
+from mien.inference import Analyzer
+from mien.inference.sources import find_sources
 
 
 def save(path, pixels):
@@ -46,9 +51,9 @@ def test_pixels_survive_and_belong_to_their_label(tmp_path):
     assert got.rows.tolist() == list(range(12))
 
 
-def test_own_classes_keep_their_names_sorted(tmp_path):
+def test_own_classes_keep_their_names_sorted_behind_the_expressions(tmp_path):
     fill(tmp_path, ["yawning", "happy", "Awake"])
-    assert read(tmp_path).label_names == ("Awake", "happy", "yawning")
+    assert read(tmp_path).label_names == ("happy", "Awake", "yawning")
     fill(tmp_path, ["awake"])
     with pytest.raises(BadInputError, match="differ in upper and lower case only"):
         read(tmp_path)
@@ -143,3 +148,76 @@ def test_votes_need_a_csv(tmp_path):
     fill(tmp_path, ["happy", "sad"])
     with pytest.raises(UsageError, match="votes need a labelled FER2013 CSV"):
         read(tmp_path, votes=tmp_path / "fer2013new.csv")
+
+
+def test_one_unknown_class_leaves_the_others_their_names(tmp_path):
+    fill(tmp_path, ["Anger", "contempt", "happiness", "an"])
+    assert read(tmp_path).label_names == ("angry", "happy", "an", "contempt")
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [("training_set", "test_set"), ("train_class", "test_class"), ("Train Images", "val-data")],
+)
+def test_usual_names_of_splits_are_no_classes(tmp_path, train, test):
+    fill(tmp_path, [f"{split}/{name}" for split in (train, test) for name in ("sad", "happy")])
+    got = read(tmp_path)
+    assert got.label_names == ("happy", "sad")
+    assert set(got.split_names) == {train, test}
+    assert len(got.take_split("train")) == 4
+
+
+def test_what_an_archive_wraps_around_a_set_is_passed_through(tmp_path):
+    names = [f"archive/images/{s}/{n}" for s in ("train", "test") for n in ("sad", "happy")]
+    fill(tmp_path, names)
+    got = read(tmp_path)
+    assert (got.label_names, got.split_names) == (("happy", "sad"), ("test", "train"))
+    fill(tmp_path / "other", [f"set/{name}" for name in ("sad", "happy")])
+    assert read(tmp_path / "other").label_names == ("happy", "sad")
+
+
+@pytest.mark.parametrize("classes", [("happy", "sad"), ("open", "closed")])
+def test_folders_of_people_are_not_taken_for_classes(tmp_path, classes):
+    fill(tmp_path, [f"{person}/{name}" for person in ("anna", "ben") for name in classes])
+    with pytest.raises(BadInputError, match=r"anna, ben stand where the classes should"):
+        read(tmp_path)
+
+
+def test_a_folder_that_cannot_be_read_drops_no_class_silently(tmp_path, monkeypatch):
+    fill(tmp_path, ["happy", "sad", "angry"])
+    scandir = os.scandir
+
+    def refuse(path="."):
+        if str(path).endswith("sad"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(BadInputError, match="sad: cannot be read: Permission denied"):
+        read(tmp_path)
+    got = read(tmp_path, skip_bad=True)
+    assert got.label_names == ("angry", "happy")
+    assert "sad: cannot be read" in got.problems[0]
+    rows = list(Analyzer(detector="none").results(find_sources([tmp_path])))
+    assert [row.source.endswith("sad") for row in rows] == [False] * 4 + [True]
+    assert rows[-1].error is not None
+    assert "Permission denied" in rows[-1].error
+
+
+def test_pictures_that_are_not_read_are_named(tmp_path):
+    fill(tmp_path, ["happy", "sad"])
+    (tmp_path / "sad" / "phone.HEIC").write_bytes(b"\0\0\0\x18ftypheic" + bytes(500))
+    with pytest.raises(BadInputError, match=r"phone\.HEIC: HEIC pictures are not read"):
+        read(tmp_path)
+    assert len(read(tmp_path, skip_bad=True).problems) == 1
+    names = [source.name for source in find_sources([tmp_path])]
+    assert any(name.endswith("phone.HEIC") for name in names)
+
+
+def test_predict_follows_the_links_that_sets_follow(tmp_path):
+    fill(tmp_path / "real", ["happy"])
+    (tmp_path / "album").mkdir()
+    (tmp_path / "album" / "link").symlink_to(tmp_path / "real")
+    (tmp_path / "real" / "loop").symlink_to(tmp_path / "album")
+    names = [Path(source.name).name for source in find_sources([tmp_path / "album"])]
+    assert names == ["0.png", "1.png"]

@@ -1,6 +1,5 @@
 """Layout: folders of pictures, `class/…` or `split/class/…`, of any size, grey or colour."""
 
-import os
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -10,6 +9,7 @@ from mien.data.splits import is_split_name
 from mien.errors import BadInputError, MissingError
 from mien.labels import EXPRESSIONS, canonical_expression
 from mien.pictures import PICTURE_SUFFIXES, read_picture, resize, to_grey
+from mien.walk import walk
 
 DEFAULT_SIZE = 48
 MIN_SIDE = 8
@@ -19,28 +19,15 @@ EXPECTED = "expected pictures in folders class/… or split/class/…"
 def find_files(path: Path) -> list[str]:
     """Returns the pictures below `path`, relative to it with forward slashes, sorted.
 
-    Names that begin with a dot or two underscores (`.git`, `__MACOSX`) and files that do not end
-    like pictures are left out. Links to folders are followed, except into a folder above.
+    Files that do not end like pictures are left out.
 
     Raises:
         BadInputError: There is none.
     """
-    found = []
-    for folder, folders, names in os.walk(path, followlinks=True):
-        here = Path(folder).resolve()
-        folders[:] = [
-            name
-            for name in folders
-            if not name.startswith((".", "__"))
-            and (here / name).resolve() not in (here, *here.parents)
-        ]
-        inner = PurePosixPath(Path(folder).relative_to(path).as_posix())
-        for name in names:
-            if not name.startswith(".") and Path(name).suffix.lower() in PICTURE_SUFFIXES:
-                found.append(str(inner / name))
+    found = walk(path, PICTURE_SUFFIXES).files
     if not found:
         raise BadInputError(f"{path}: no pictures in it; {EXPECTED}")
-    return sorted(found)
+    return sorted(file.relative_to(path).as_posix() for file in found)
 
 
 def read_faces(
@@ -48,17 +35,23 @@ def read_faces(
 ) -> FaceSet:
     """Returns the faces of the pictures: the central square of each, resized to `face_size`.
 
-    Classes that are all expressions, in any usual spelling, come in mien's order and names, those
-    that occur; any others keep the user's names, sorted.
+    Classes that are expressions, in any usual spelling, come first, in mien's order and names,
+    those that occur; any others keep the user's names, sorted. Folders that hold one folder alone,
+    as archives unpack, are passed through.
 
     Raises:
         BadInputError: A picture cannot be read or lies outside the layout.
     """
-    depth = 1 if _has_splits(path, files) else 0
+    problems = list(walk(path, PICTURE_SUFFIXES).unreadable)
+    if problems and not skip_bad:
+        raise BadInputError(problems[0])
+    wrapper = _wrapper(files)
+    has_splits = _has_splits(path, files, wrapper)
+    depth = wrapper + has_splits
+    _check_classes(path, files, depth)
     size = face_size or DEFAULT_SIZE
     images = np.empty((len(files), size, size, *([3] if channels == 3 else [])), np.uint8)
     good: list[int] = []
-    problems: list[str] = []
     for row, name in enumerate(files):
         try:
             if len(PurePosixPath(name).parts) < depth + 2:
@@ -81,14 +74,48 @@ def read_faces(
         label_names=names,
         rows=np.array(good, np.int64),
         sources=tuple(files[row] for row in good),
-        splits=np.array([part[0] for part in parts]) if depth else None,
+        splits=np.array([part[wrapper] for part in parts]) if has_splits else None,
         problems=tuple(problems),
     )
 
 
-def _has_splits(path: Path, files: list[str]) -> bool:
-    """Returns whether the first level of folders is splits (True) or classes (False)."""
-    first = {PurePosixPath(name).parts[0] for name in files if "/" in name}
+def _wrapper(files: list[str]) -> int:
+    """Returns how many levels hold one folder alone, with folders in it, as archives unpack."""
+    parts = [PurePosixPath(name).parts for name in files]
+    depth = 0
+    while all(len(part) > depth + 2 for part in parts):
+        name, *others = {part[depth] for part in parts}
+        if others or is_split_name(name) or canonical_expression(name):
+            break
+        depth += 1
+    return depth
+
+
+def _check_classes(path: Path, files: list[str], depth: int) -> None:
+    """Raises BadInputError where the folders in the classes' place look like something else."""
+    inside: dict[str, set[str]] = {}
+    for name in files:
+        _, *below = PurePosixPath(name).parts[depth:]
+        if below:
+            folder = PurePosixPath(name).parts[depth]
+            inside.setdefault(folder, set()).update(below[:-1][:1] or [""])
+    inner = set.union(*inside.values()) if inside else set()
+    if len(inside) < 2 or "" in inner or len(inner) < 2:
+        return
+    alike = all(names == inner for names in inside.values())
+    known = all(canonical_expression(name) for name in inner)
+    if alike or (known and not any(map(canonical_expression, inside))):
+        raise BadInputError(
+            f"{path}: {', '.join(sorted(inside)[:3])} stand where the classes should, and all hold "
+            f"folders of the same names ({', '.join(sorted(inner)[:3])}): which are the classes? "
+            f"{EXPECTED}"
+        )
+
+
+def _has_splits(path: Path, files: list[str], depth: int) -> bool:
+    """Returns whether the folders at this level are splits (True) or classes (False)."""
+    parts = [PurePosixPath(name).parts for name in files]
+    first = {part[depth] for part in parts if len(part) > depth + 1}
     splits = {name for name in first if is_split_name(name)}
     if splits and splits != first:
         raise BadInputError(
@@ -100,17 +127,18 @@ def _has_splits(path: Path, files: list[str]) -> bool:
 
 def _name_classes(path: Path, folders: set[str]) -> tuple[tuple[str, ...], dict[str, str]]:
     """Returns the class names in order, and the class of every folder's name."""
-    expressions = {folder: canonical_expression(folder) for folder in folders}
-    class_of = {folder: name for folder, name in expressions.items() if name is not None}
-    if len(class_of) == len(folders):
-        present = set(class_of.values())
-        return tuple(name for name in EXPRESSIONS if name in present), class_of
-    if len({folder.casefold() for folder in folders}) < len(folders):
+    class_of = {folder: canonical_expression(folder) for folder in folders}
+    if not all(class_of.values()):  # beside classes of the user's own, `an` is no abbreviation
+        class_of = {folder: name for folder, name in class_of.items() if len(folder) > 2}
+    known = {folder: name for folder, name in class_of.items() if name is not None}
+    own = sorted(folders - known.keys())
+    if len({folder.casefold() for folder in own}) < len(own):
         raise BadInputError(
-            f"{path}: class folders differ in upper and lower case only: "
-            f"{', '.join(sorted(folders))}"
+            f"{path}: class folders differ in upper and lower case only: {', '.join(own)}"
         )
-    return tuple(sorted(folders)), {folder: folder for folder in folders}
+    present = set(known.values())
+    names = (*(name for name in EXPRESSIONS if name in present), *own)
+    return names, known | {folder: folder for folder in own}
 
 
 def _read_face(path: Path, size: int, channels: int) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Splits: their names in the usual spellings, and dividing rows by a seeded ratio."""
 
 import math
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,14 +11,17 @@ _GROUPS = (
     {"val", "valid", "validation", "dev", "publictest"},
     {"test", "testing", "privatetest"},
 )
+_ADDED = ("set", "data", "split", "images", "image", "faces", "face", "class", "classes", "folder")
+"""What is often added to a split's name: `training_set`, `test-images`, `train_class`."""
 
 
 def _plain(name: str) -> str:
-    return name.strip().lower().replace("_", "").replace("-", "").replace(" ", "")
+    word = name.strip().lower().replace("_", "").replace("-", "").replace(" ", "")
+    return re.sub(f"(?<=.)({'|'.join(_ADDED)})+$", "", word)
 
 
 def is_split_name(name: str) -> bool:
-    """Returns whether a folder of this name is a split (`train`, `PublicTest`…), not a class."""
+    """Returns whether a folder of this name is a split (`train`, `test_set`…), not a class."""
     return any(_plain(name) in group for group in _GROUPS)
 
 

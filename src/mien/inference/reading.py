@@ -51,7 +51,10 @@ def read_pictures(
         elif isinstance(picture, VideoSource):
             yield from _read_video(picture, sampling)
         elif isinstance(picture, PictureSource):
-            yield _read_one(picture.content, picture.name)
+            if picture.error is not None:
+                yield Seen(picture.name, error=picture.error)
+            else:
+                yield _read_one(picture.content, picture.name)
         else:
             name = str(picture) if isinstance(picture, str | Path) else str(index)
             yield _read_one(picture, name)

@@ -1,7 +1,6 @@
 """What is read: arguments → pictures, videos and files of face images."""
 
 import glob
-import os
 import re
 import sys
 from collections.abc import Iterable
@@ -11,6 +10,7 @@ from pathlib import Path
 from mien.errors import BadInputError, MissingError, UsageError
 from mien.inference.video import VIDEO_SUFFIXES
 from mien.pictures import PICTURE_SUFFIXES
+from mien.walk import walk
 
 FACE_FILE_SUFFIXES = (".csv", ".csv.gz", ".csv.xz")
 
@@ -23,11 +23,13 @@ class PictureSource:
         name: What results call it.
         content: Its path, or its bytes.
         relative: Its path below the folder it was found in; else its name.
+        error: Why there is nothing to read, or None.
     """
 
     name: str
     content: Path | bytes
     relative: Path
+    error: str | None = None
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,8 @@ def find_sources(arguments: Iterable[str | Path]) -> list[Source]:
 
     Args:
         arguments: Picture and video files; folders (their pictures and videos at any depth,
-            sorted; hidden files are left out); patterns with `*`, `?`, `[…]` and `**`; `-` for
+            sorted; hidden files are left out, a folder that cannot be read is a source with
+            its error); patterns with `*`, `?`, `[…]` and `**`; `-` for
             one picture's bytes on stdin; `.csv`, `.csv.gz` and `.csv.xz` files of face images.
 
     Raises:
@@ -109,21 +112,14 @@ def _file_source(path: Path, relative: Path | None = None) -> Source:
 
 
 def _files_below(folder: Path) -> list[Source]:
-    wanted = PICTURE_SUFFIXES | VIDEO_SUFFIXES
-    files: list[Source] = []
-    for parent, folders, names in os.walk(folder, onerror=_refuse):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            path = Path(parent, name)
-            if path.suffix.lower() in wanted and not name.startswith("."):
-                files.append(_file_source(path, path.relative_to(folder)))
+    found = walk(folder, PICTURE_SUFFIXES | VIDEO_SUFFIXES)
+    files = [_file_source(path, path.relative_to(folder)) for path in found.files]
+    for error in found.unreadable:
+        place = Path(error.partition(": ")[0])
+        files.append(PictureSource(str(place), place, place.relative_to(folder), error))
     if not files:
         endings = " ".join(sorted(PICTURE_SUFFIXES))
         raise BadInputError(
             f"{folder}: no picture or video in this folder; expected files like {endings}"
         )
     return files
-
-
-def _refuse(error: OSError) -> None:
-    raise BadInputError(f"{error.filename}: cannot be read: {error.strerror}") from error
