@@ -9,6 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from drawn_faces import drawn_set, write_fer_csv
+from mien import training
+from mien.classifier import Classifier
 from mien.cli import app
 from mien.data import assign_folds, read, write_teacher
 from mien.errors import UsageError
@@ -216,3 +218,22 @@ def test_files_that_moved_can_be_named_anew(files, tmp_path):
     models = [tmp_path / name for name in ("poor", "run/model", "whole")]
     records = [json.loads((model / "config.json").read_text())["training"] for model in models]
     assert ["selection_tta" in record for record in records] == [False, True, True]
+
+
+def test_a_prior_that_is_taken_back_moves_the_logits_by_its_logarithm(files, tmp_path):
+    """Half of the logarithm of each class's part of the training faces."""
+    data, _, _ = files
+    run = tmp_path / "run"
+    words = ["--data", str(data), "--output", str(run), "--recipe", "logistic"]
+    for setting in ("train.epochs=1", "train.batch_size=16"):
+        words += ["--set", setting]
+    assert CliRunner().invoke(app, ["train", *words]).exit_code == 0
+    page = run / "recipe.toml"
+    page.write_text(page.read_text().replace("prior_correction = 0.0", "prior_correction = 0.5"))
+    corrected = training.export(run, tmp_path / "corrected")
+    faces = read(data)
+    counts = np.bincount(faces.take_split("Training").labels, minlength=7)
+    before, after = Classifier(run), Classifier(corrected)
+    shift = [each.logits(faces.images[:5]) * each.config.temperature for each in (before, after)]
+    expected = -0.5 * np.log(counts / counts.sum())
+    np.testing.assert_allclose(shift[1] - shift[0], np.tile(expected, (5, 1)), atol=1e-3)

@@ -182,6 +182,10 @@ class Train(_Section):
     are often wrong (self-adaptive training, Huang et al. 2020); 1: they never do."""
     self_target_momentum: float = Field(default=0.9, ge=0, le=1)
     """How much of its target a face keeps each time it is seen, from then on."""
+    prior_correction: float = Field(default=0.0, ge=0, le=1)
+    """How much of what the net learnt of the classes' frequency the export takes back: this times
+    the logarithm of each class's share of the targets is subtracted from its logit (Menon et al.
+    2021, section 4.1), so rare classes are named more often. Epochs are measured without it."""
     clip_value: float = Field(default=0.0, ge=0)
     """Clip each gradient to ± this; 0 is off."""
     clip_norm: float = Field(default=0.0, ge=0)

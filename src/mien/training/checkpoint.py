@@ -42,6 +42,7 @@ def save(state: TrainingState, run: Path, identity: Mapping[str, str]) -> None:
         "average_updates": state.average and state.average.num_updates,
         "scaler": state.accelerator.scaler and state.accelerator.scaler.state_dict(),
         "targets": state.train_targets if state.recipe.train.self_target_start < 1 else None,
+        "target_shares": state.train_targets.mean(0).cpu(),
         "selection_labels": torch.from_numpy(state.selection_labels),
         "selection_votes": None
         if state.selection_votes is None

@@ -197,6 +197,10 @@ def _export(
     measured = content[keep or recipe.train.keep]
     net = build_net(recipe, info.channels, len(info.labels))
     net.load_state_dict(measured["weights"])
+    if recipe.train.prior_correction:
+        shift = -recipe.train.prior_correction * content["target_shares"].clamp(min=1e-4).log()
+        net.get_parameter(HEAD[1]).data.add_(shift)
+        measured = {**measured, "logits": measured["logits"] + shift}
     if half:
         net.half().float()
     labels, votes = content["selection_labels"].numpy(), content.get("selection_votes")
