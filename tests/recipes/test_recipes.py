@@ -152,3 +152,27 @@ def test_a_page_nested_too_deep_and_a_negative_seed_are_told(tmp_path):
         load_recipe(page)
     with pytest.raises(UsageError, match=r"data\.split_seed"):
         load_recipe("logistic", ["data.split_seed=-1"])
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_every_knob_of_a_shipped_recipe_does_something(name):
+    recipe = load_recipe(name)
+    assert recipe.without_effect(recipe.data.channels) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "idle"),
+    [
+        (["augment.saturation=0.2"], ["augment.saturation"]),
+        (["augment.photo.jpeg=0.4"], ["augment.photo.jpeg"]),
+        (["augment.photo.faces=0.4"], ["augment.photo.faces"]),
+        (["augment.photo.faces=0.4", "augment.photo.jpeg=0.4"], []),
+        (["schedule.step_epochs=3", "schedule.warmup_fraction=0.1"], ["schedule.step_epochs"]),
+        (["optimizer.name=rprop", "optimizer.momentum=0.5"], ["optimizer.momentum"]),
+        (["optimizer.name=sgd", "optimizer.momentum=0.5"], []),
+        (["schedule.step_epochs=15"], []),  # as it was: nothing was changed
+    ],
+)
+def test_settings_without_effect_are_named(settings, idle):
+    base = ["optimizer.muon_lr_factor=1.0"] if "optimizer" in settings[0] else []
+    assert load_recipe("mien_s", [*base, *settings]).without_effect(channels=1) == idle

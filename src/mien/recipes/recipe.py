@@ -249,6 +249,38 @@ class Recipe(_Section):
             raise ValueError("schedule.warmup_fraction must lie between 0 and 1")
         return self
 
+    def without_effect(self, channels: int) -> list[str]:
+        """Returns the knobs, as `section.key`, that were set and change nothing as things are.
+
+        Args:
+            channels: Of the faces: 1 or 3.
+        """
+        photo, optimizer, schedule = self.augment.photo, self.optimizer, self.schedule
+        stepped = schedule.name in ("step", "plateau")
+        idle = {
+            "augment.saturation": channels == 1,
+            "augment.photo.faces": not any(
+                value for name, value in photo if name != "faces" and photo.faces
+            ),
+            **{f"augment.photo.{name}": not photo.faces for name, _ in photo if name != "faces"},
+            "optimizer.momentum": optimizer.name in ("adagrad", "asgd", "rmsprop", "rprop"),
+            "optimizer.muon_lr_factor": optimizer.name != "muon",
+            "schedule.warmup_fraction": schedule.name != "one_cycle",
+            "schedule.anneal": schedule.name != "one_cycle",
+            "schedule.step_epochs": not stepped,
+            "schedule.step_factor": not stepped,
+            "train.self_target_momentum": self.train.self_target_start == 1,
+        }
+        return [key for key, is_idle in idle.items() if is_idle and self._was_set(key)]
+
+    def _was_set(self, key: str) -> bool:
+        *sections, name = key.split(".")
+        section: Any = self
+        for each in sections:
+            section = getattr(section, each)
+        default = type(section).model_fields[name].default
+        return name in section.model_fields_set and getattr(section, name) != default
+
     def to_toml(self) -> str:
         """Returns the whole resolved page as TOML; reading it back gives an equal recipe."""
         import tomli_w

@@ -56,10 +56,12 @@ class TrainingData:
     @property
     def warnings(self) -> list[str]:
         """What a user should know about the faces."""
-        if not self.problems:
-            return []
-        first = "; ".join(self.problems[:_SHOWN_PROBLEMS])
-        return [f"skipped {len(self.problems)} bad rows, the first: {first}"]
+        idle = self.recipe.without_effect(channels_of(self.train))
+        told = [f"{key} is set and has no effect here" for key in idle]
+        if self.problems:
+            first = "; ".join(self.problems[:_SHOWN_PROBLEMS])
+            told.append(f"skipped {len(self.problems)} bad rows, the first: {first}")
+        return told
 
 
 def read_training_data(
@@ -214,6 +216,6 @@ def with_own_normalisation(recipe: Recipe, faces: FaceSet) -> Recipe:
             for mean, count in zip(means, counts, strict=True)
         ]
         own = [round(float(mean), 4) for mean in means], [round(float(s), 4) for s in spreads]
-    page = recipe.model_dump()
-    data = {**page["data"], "mean": own[0], "std": own[1]}
+    page = recipe.model_dump(exclude_unset=True)
+    data = {**page.get("data", {}), "mean": own[0], "std": own[1]}
     return Recipe.model_validate({**page, "data": data})

@@ -236,6 +236,11 @@ def with_architecture_of(recipe: Recipe, config: ModelConfig) -> Recipe:
         "mean": config.mean,
         "std": config.std,
     }
+    for key in seen.keys() & recipe.data.model_fields_set:
+        if getattr(recipe.data, key) != seen[key]:
+            warnings.warn(
+                f"data.{key} is {seen[key]}, as the model to start from has it", stacklevel=3
+            )
     data = recipe.data.model_copy(update=seen)
     page = recipe.model_copy(update={"model": model, "data": data}).model_dump()
     return parse_recipe(page, "--init")
