@@ -81,7 +81,7 @@ def vote_shares(votes: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Votes:
-    counts: np.ndarray  # int64 [rows, 10], in the order of EXPRESSIONS, then OTHER_VOTES
+    counts: np.ndarray  # int64 [rows, 10], EXPRESSIONS, then OTHER_VOTES: 0 without such a column
     usages: np.ndarray  # str [rows]
     lines: list[int]
 
@@ -132,24 +132,25 @@ def _read_votes(path: Path) -> _Votes:
     header = [name.strip() for name in next(reader, [])]
     column_of = {canonical_expression(name): i for i, name in enumerate(header)}
     column_of.update((name, header.index(name)) for name in OTHER_VOTES if name in header)
-    if not {"Usage", *EXPRESSIONS, *OTHER_VOTES} <= {*header, *column_of}:
+    if not {"Usage", *EXPRESSIONS} <= {*header, *column_of}:
         raise BadInputError(
             f"{path}:1: the header is {','.join(header)[:80]!r}, expected FER+'s Usage,Image name,"
             "neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF"
         )
     usage = header.index("Usage")
-    columns = [column_of[name] for name in (*EXPRESSIONS, *OTHER_VOTES)]
+    columns = [column_of.get(name) for name in (*EXPRESSIONS, *OTHER_VOTES)]
+    needed = [column for column in columns if column is not None]
     counts, usages, lines = [], [], []
     for row in reader:
         if not row:
             continue
-        words = [row[i] for i in columns] if len(row) == len(header) else []
+        words = [row[i] for i in needed] if len(row) == len(header) else []
         if not words or not all(_COUNT.fullmatch(word.strip()) for word in words):
             raise BadInputError(
                 f"{path}:{reader.line_num}: {','.join(row)[:80]!r}, expected {len(header)} fields "
                 "with counts of votes"
             )
-        counts.append([int(word) for word in words])
+        counts.append([0 if i is None else int(row[i]) for i in columns])
         usages.append(row[usage].strip())
         lines.append(reader.line_num)
     return _Votes(
