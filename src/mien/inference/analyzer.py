@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from mien.classifier import Classifier, softmax
 from mien.errors import BadInputError, MissingError, UsageError
 from mien.inference.crop import cut
 from mien.inference.detecting import check_every, detect_faces
-from mien.inference.detection import Detection, Detector, find_faces
+from mien.inference.detection import Detection, Detector, cuttable
 from mien.inference.detectors import create_detector
 from mien.inference.following import Pair, follow
 from mien.inference.overlap import ahead
@@ -87,7 +88,7 @@ class Analyzer:
             ValueError: Pixels of another dtype or shape.
         """
         rgb = as_rgb(picture)
-        return list(self._classify([Seen("", rgb, tuple(find_faces(self.detector, rgb)))])[0].faces)
+        return list(self._classify([Seen("", rgb, tuple(self.detector.detect(rgb)))])[0].faces)
 
     def stream(self, video: str | Path, sampling: Sampling | None = None) -> Iterator[FrameResult]:
         """Yields a result per frame of a video file, in order, with `time_seconds` and `faces`.
@@ -170,6 +171,12 @@ class Analyzer:
     def _classify(self, batch: Sequence[Seen]) -> list[FrameResult]:
         """Returns the results of pictures whose faces are all classified in one go."""
         config = self.classifier.config
+        batch = [
+            each
+            if each.rgb is None or not each.detections
+            else replace(each, detections=cuttable(each.detections, *each.rgb.shape[:2]))
+            for each in batch
+        ]
         faces = [
             cut(seen.rgb, detection, config.crop, config.face_size, config.channels)
             for seen in batch

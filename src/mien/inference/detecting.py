@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from mien.errors import UsageError
-from mien.inference.detection import Detection, Detector, find_faces
+from mien.inference.detection import Detection, Detector
 from mien.inference.reading import Seen
 from mien.inference.results import follows
 from mien.inference.tracking import assign, overlaps
@@ -71,7 +71,7 @@ def detect_faces(
 
 def _look_at(seen: Seen, detector: Detector) -> Seen:
     assert seen.rgb is not None
-    return replace(seen, detections=tuple(find_faces(detector, seen.rgb)))
+    return replace(seen, detections=tuple(detector.detect(seen.rgb)))
 
 
 def _settle(before: Seen | None, frames: Sequence[Seen], detector: Detector) -> list[Seen]:

@@ -1,5 +1,6 @@
 """What a face detector is, and the one that does not look."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -36,18 +37,17 @@ class Detector(Protocol):
         ...
 
 
-def find_faces(detector: Detector, rgb: np.ndarray) -> list[Detection]:
-    """Returns what a detector finds in a picture, as far as it can be cut out of it.
+def cuttable(found: Sequence[Detection], height: int, width: int) -> tuple[Detection, ...]:
+    """Returns what a detector found in a picture of this size, as far as it can be cut out.
 
     A box that has no part in the picture, or is not made of finite numbers, is left out; one that
     reaches beyond the picture by more than a quarter of its longer side is cut there. A detector of
     the user's own may give such boxes.
     """
-    height, width = rgb.shape[:2]
     reach = max(height, width) / 4
     faces = []
-    for found in detector.detect(rgb):
-        left, top, right, bottom = found.box
+    for face in found:
+        left, top, right, bottom = face.box
         # not finite numbers: every comparison is false
         if not (left < min(right, width) and top < min(bottom, height)):
             continue
@@ -59,8 +59,8 @@ def find_faces(detector: Detector, rgb: np.ndarray) -> list[Detection]:
             min(right, width + reach),
             min(bottom, height + reach),
         )
-        faces.append(found if box == found.box else replace(found, box=box))
-    return faces
+        faces.append(face if box == face.box else replace(face, box=box))
+    return tuple(faces)
 
 
 class WholePicture:
