@@ -4,7 +4,7 @@
     python benchmarks/draw_pictures.py --data FER2013 --run RUN those of the real set and a run
 
 Pictures with faces show drawn ones: FER2013's are not ours to pass on. Bars, curves and matrices
-are of the real set, the run, and the default model on PublicTest.
+are of the real set, the run, and the model `fer2013` on PublicTest.
 """
 
 import argparse
@@ -50,7 +50,7 @@ def draw_real(data: Path, run: Path) -> None:
     """Draws what shows no face."""
     mien("plot", "data", data, "--output", "classes.png")
     mien("plot", "runs", run, "--output", "runs.png")
-    mien("evaluate", "default", "--data", data, "--split", "PublicTest", "--output", ".")
+    mien("evaluate", "fer2013", "--data", data, "--split", "PublicTest", "--output", ".")
     for name in ("classes", "runs", "confusion", "per_class", "reliability"):
         keep(f"{name}.png", WIDTH, COLOURS)
 

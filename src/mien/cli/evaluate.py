@@ -19,7 +19,7 @@ def evaluate(
         list[str],
         typer.Argument(
             metavar="MODEL",
-            help="default, a model folder, or a finished run.",
+            help="default, fer2013, a model folder, or a finished run.",
             show_default=False,
         ),
     ],

@@ -4,4 +4,4 @@ from typing import Annotated
 
 import typer
 
-Model = Annotated[str, typer.Option(help="default, a model folder, or a run.")]
+Model = Annotated[str, typer.Option(help="default, fer2013, a model folder, or a run.")]

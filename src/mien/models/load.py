@@ -34,7 +34,9 @@ def load_classifier(model: str | Path = "default") -> FaceClassifier:
         verify(path)
         net.load_state_dict(load_file(path))
     except FileNotFoundError as error:
-        raise MissingError(f"{path}: not found; the model folder is incomplete") from error
+        raise MissingError(
+            f"{path}: not found: this model can be run, but not explained or trained on"
+        ) from error
     except (SafetensorError, RuntimeError, OSError) as error:
         reason = " ".join(str(error).split("\n")[:2])
         raise BadInputError(
