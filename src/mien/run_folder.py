@@ -29,6 +29,8 @@ RECIPE, INFO, METRICS, EVENTS, MODEL = (
     "model",
 )
 
+_BEGUN = {LOCK, RECIPE, f"{RECIPE}.part", f"{INFO}.part"}
+
 
 @dataclass(frozen=True)
 class RunInfo:
@@ -85,13 +87,16 @@ def create(run: Path, recipe: Recipe, info: RunInfo) -> None:
 
 
 def check_free(run: Path) -> None:
-    """Raises UsageError if the folder exists and is not empty."""
+    """Raises UsageError if the folder exists and is not empty.
+
+    What a run leaves that was killed while its folder was made does not count.
+    """
     if (run / INFO).exists():
         raise UsageError(
             f"{run} holds a run already: go on with `mien train --resume {run}`, "
             "or name another --output"
         )
-    if run.exists() and (not run.is_dir() or any(path.name != LOCK for path in run.iterdir())):
+    if run.exists() and (not run.is_dir() or {path.name for path in run.iterdir()} - _BEGUN):
         raise UsageError(f"{run} exists and is not an empty folder; name another --output")
 
 

@@ -18,7 +18,7 @@ from mien.errors import BadInputError, MissingError, UsageError
 from mien.evaluation import evaluate
 from mien.model_folder import read_config
 from mien.recipes import load_recipe
-from mien.run_folder import read_info, read_metrics
+from mien.run_folder import check_free, read_info, read_metrics
 from mien.training import export, free_run_folder, resume, train
 from mien.training.data import choose_faces
 from mien.training.loop import epochs
@@ -119,6 +119,15 @@ def test_an_occupied_output_is_refused(run, data, tmp_path):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(UsageError, match="not an empty folder"):
         train(small(), data, tmp_path)
+
+
+def test_a_folder_whose_making_was_interrupted_can_be_used(tmp_path):
+    for name in (".lock", "recipe.toml", "run.json.part"):
+        (tmp_path / name).touch()
+        check_free(tmp_path)
+    (tmp_path / "metrics.jsonl").touch()
+    with pytest.raises(UsageError, match="not an empty folder"):
+        check_free(tmp_path)
 
 
 def test_resume_refuses_what_is_no_run_or_other_data(run, data, tmp_path):
