@@ -55,8 +55,8 @@ A network sees five crops nearly alike, so they err alike; zooms differ more. `-
 three zooms: six views instead of the ten of the usual crops. More of them gain little.
 
 These nets learnt from faces resampled with linear weights, softer than the centre as it is. The
-model `fer2013` learnt from sharp ones too (`augment.resampling`): its centre is right more often, and
-test-time views add 1.0 points (accuracy.md).
+model `fer2013` learnt from sharp ones too (`augment.resampling`): its centre is right more often,
+and test-time views add 1.0 points (accuracy.md).
 
     python benchmarks/views.py --data fer2013.csv MODEL ...
 """
