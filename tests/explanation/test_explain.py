@@ -57,13 +57,19 @@ def test_the_default_model_sees_the_astronauts_smile_in_the_mouth(picture):
     grey, middle = round(255 * classifier.config.mean[0]), len(face) // 2
     without_mouth, without_eyes = face.copy(), face.copy()
     without_mouth[middle:], without_eyes[:middle] = grey, grey
-    hidden = classifier.probabilities(np.stack([without_mouth, without_eyes]))
-    happy = EXPRESSIONS.index("happy")
-    assert hidden[0, happy] < 0.2
-    assert hidden[1, happy] > 0.8
+    shown = classifier.probabilities(np.stack([face, without_mouth, without_eyes]))
+    whole, mouthless, eyeless = shown[:, EXPRESSIONS.index("happy")]
+    assert mouthless < 0.2
+    assert eyeless > 0.8
+    odds = [share / (1 - share) for share in (whole, mouthless, eyeless)]
+    fall_without_mouth, fall_without_eyes = np.log(odds[0] / odds[1]), np.log(odds[0] / odds[2])
+    assert fall_without_mouth > 3 * fall_without_eyes
 
+    # What explanations say of it: more below the middle than above. (Of a net that FER2013's labels
+    # taught, integrated gradients gave the lower half three times the upper; one taught by votes
+    # reads the smile in cheeks and eyes as well: 3.1 logits to 2.0.)
     upper, lower = np.split(explain(picture, "integrated-gradients").finding.values, 2)
-    assert lower.sum() > 3 * max(upper.sum(), 0)  # logits, which sum to the expression's
+    assert lower.sum() > upper.sum()
     upper, lower = np.split(explain(picture, "gradcam").finding.values, 2)
     assert lower.sum() > upper.sum()
 
