@@ -3,7 +3,7 @@
     python benchmarks/fit_crop.py --data fer2013.csv                  # boxes against frames
     python benchmarks/fit_crop.py --data fer2013.csv --model fer2013  # a wrong crop costs
     python benchmarks/fit_crop.py --data fer2013.csv --model default --votes fer2013new.csv
-    python benchmarks/fit_crop.py ... --downscale 24                  # what small faces cost
+    python benchmarks/fit_crop.py ... --downscale 24 --brief          # what small faces cost
 
 The faces are enlarged and given a grey margin, so that the detector sees where they end. With
 votes, a face is read right as most annotators read it; faces they do not agree on are left out.
@@ -166,10 +166,11 @@ def variants() -> Iterator[tuple[str, CropGeometry]]:
         yield f"down {offset:+}", CropGeometry(scale=1, offset_x=0, offset_y=offset)
 
 
-def print_prices(face_set: FaceSet, model: str, downscale: int) -> None:
+def print_prices(face_set: FaceSet, model: str, downscale: int, brief: bool) -> None:
     """Prints the accuracy on faces cut wrongly out of a larger picture, and as detected.
 
-    With `downscale`, the faces are shrunk to so many pixels a side before.
+    With `downscale`, the faces are shrunk to so many pixels a side before; `brief` leaves out the
+    wrong crops.
     """
     classifier = Classifier(model)
     whole = face_set.images
@@ -201,17 +202,19 @@ def print_prices(face_set: FaceSet, model: str, downscale: int) -> None:
         right = classifier.logits(whole).argmax(axis=1) == labels
         print(f"| the face image itself, {len(whole)} faces, not shrunk | {right.mean():.1%} |")
     print(f"| the face image itself, {len(faces)} faces | {plain.mean():.1%} |")
-    for name, geometry in variants():
+    for name, geometry in () if brief else variants():
         print(f"| the frame, {name} | {accuracy(frames, geometry, everyone)} |", flush=True)
     detector = create_detector("retinaface")
     best = [find(detector, picture) for picture in pictures]
     chosen = np.array([index for index, detection in enumerate(best) if detection])
     found = [detection for detection in best if detection]
     print(f"| the face image itself, {len(found)} found faces | {plain[chosen].mean():.1%} |")
-    for scale in (0.8, 0.9, 1.0, 1.1, 1.2):
+    for scale in (1.0,) if brief else (0.8, 0.9, 1.0, 1.1, 1.2):
         geometry = config.crop.model_copy(update={"scale": config.crop.scale * scale})
         name = f"as detected, {scale} x the model's scale"
         print(f"| {name} | {accuracy(found, geometry, chosen)} |", flush=True)
+    if brief:
+        return
     level = config.crop.model_copy(update={"level_eyes": True})
     print(f"| as detected, eyes levelled | {accuracy(found, level, chosen)} |")
 
@@ -223,6 +226,7 @@ def main() -> None:
     parser.add_argument("--model", help="price wrong crops with this model, on PublicTest")
     parser.add_argument("--votes", help="fer2013new.csv: the truth is the annotators' majority")
     parser.add_argument("--downscale", type=int, default=0, help="shrink faces to so many pixels")
+    parser.add_argument("--brief", action="store_true", help="as detected only, no wrong crops")
     parser.add_argument("--num-faces", type=int, default=2000, help="faces drawn at random")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
@@ -236,7 +240,7 @@ def main() -> None:
     print(f"machine: {platform.machine()}, Python {platform.python_version()}", end="; ")
     print(f"{len(face_set)} faces, seed {arguments.seed}")
     if arguments.model:
-        print_prices(face_set, arguments.model, arguments.downscale)
+        print_prices(face_set, arguments.model, arguments.downscale, arguments.brief)
         return
     enlarged_to, retinaface.SHORTEST_LONGEST_SIDE = retinaface.SHORTEST_LONGEST_SIDE, 1
     print_rates(face_set.images[:400])
