@@ -59,7 +59,7 @@ class RunInfo:
     machine: str
     crop: dict[str, Any] | None = None
     votes: str | None = None
-    teacher: str | None = None
+    teacher: tuple[str, ...] = ()
     targets_hash: str | None = None
 
     @property
@@ -123,7 +123,9 @@ def read_info(run: Path) -> RunInfo:
     path = run / INFO
     try:
         page = json.loads(path.read_text(encoding="utf-8"))
-        return RunInfo(**{**page, "labels": tuple(page["labels"])})
+        teacher = page.get("teacher") or ()  # mien 0.1 had one, or None
+        teacher = (teacher,) if isinstance(teacher, str) else tuple(teacher)
+        return RunInfo(**{**page, "labels": tuple(page["labels"]), "teacher": teacher})
     except FileNotFoundError as error:
         raise MissingError(f"{run} is not a run: {INFO} is not there") from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:

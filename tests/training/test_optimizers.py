@@ -9,8 +9,10 @@ from mien.training.optimizers import OPTIMIZERS, build_optimizer, learning_rate,
 
 
 @pytest.mark.parametrize("anneal", ["cosine", "linear"])
-@pytest.mark.parametrize(("steps", "epochs", "warmup"), [(7, 5, 0.3), (225, 30, 0.1)])
-def test_one_cycle_is_torchs(anneal, steps, epochs, warmup):
+@pytest.mark.parametrize(
+    ("steps", "epochs", "warmup", "final"), [(7, 5, 0.3, 4e-6), (225, 30, 0.1, 0.2)]
+)
+def test_one_cycle_is_torchs(anneal, steps, epochs, warmup, final):
     parameter = torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([parameter], lr=0.1)
     with warnings.catch_warnings():
@@ -22,6 +24,7 @@ def test_one_cycle_is_torchs(anneal, steps, epochs, warmup):
             pct_start=warmup,
             anneal_strategy="cos" if anneal == "cosine" else "linear",
             cycle_momentum=False,
+            final_div_factor=1 / 25 / final,
         )
         expected = []
         for _ in range(steps * epochs):
@@ -29,7 +32,7 @@ def test_one_cycle_is_torchs(anneal, steps, epochs, warmup):
             optimizer.step()
             if len(expected) < steps * epochs:
                 theirs.step()
-    knobs = Schedule(name="one_cycle", warmup_fraction=warmup, anneal=anneal)
+    knobs = Schedule(name="one_cycle", warmup_fraction=warmup, anneal=anneal, final_fraction=final)
     ours = [learning_rate(knobs, 0.1, step, steps, epochs) for step in range(steps * epochs)]
     assert ours == pytest.approx(expected, rel=1e-6, abs=1e-12)
 

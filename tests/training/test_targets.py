@@ -82,7 +82,7 @@ def test_a_run_keeps_its_votes_and_its_teacher(files, tmp_path):
     result = CliRunner().invoke(app, ["train", *words, *opinions])
     assert result.exit_code == 0, result.output
     info = json.loads((tmp_path / "run" / "run.json").read_text())
-    assert (info["votes"], info["teacher"]) == (str(votes), str(teacher))
+    assert (info["votes"], info["teacher"]) == (str(votes), [str(teacher)])
     record = json.loads((tmp_path / "run" / "model" / "config.json").read_text())["training"]
     assert (record["votes"], record["teacher"]) == ("votes.csv", "t.npz")
     assert record["selection_tta"]["num_faces"] == NUM_FACES - NUM_TRAINING
@@ -99,9 +99,8 @@ def test_a_run_keeps_its_votes_and_its_teacher(files, tmp_path):
 def test_a_search_learns_from_the_same_targets(files, tmp_path):
     data, votes, teacher = files
     mixed = read_training_data(recipe(*WEIGHTS), data, votes=votes, teacher=teacher)
-    _, train, selection = faces_for_trials(data, None, 0, votes=votes, teacher=teacher)(
-        recipe(*WEIGHTS)
-    )
+    faces_for = faces_for_trials(data, None, 0, votes=votes, teacher=(str(teacher),))
+    _, train, selection = faces_for(recipe(*WEIGHTS))
     assert (train.soft_labels == mixed.train.soft_labels).all()
     assert selection.soft_labels is None
     words = ["tune", "--recipe", "logistic", "--data", str(data), "--output", str(tmp_path / "s")]

@@ -10,6 +10,9 @@ Votes = Annotated[
     typer.Option(help="FER+ votes (fer2013new.csv) for recipes with train.vote_weight."),
 ]
 Teacher = Annotated[
-    Path | None,
-    typer.Option(help="A teacher's logits (.npz) for recipes with train.teacher_weight."),
+    list[str] | None,
+    typer.Option(
+        help="For recipes with train.teacher_weight: a teacher's logits (.npz), or a model "
+        "(several: once each)."
+    ),
 ]

@@ -60,7 +60,7 @@ def train(
     page = load_recipe(name, settings or [])
     run = output or training.free_run_folder(Path("runs"), Path(name).stem)
     with _told_how_to_resume(run):
-        training.train(page, data, run, init=init, skip_bad=skip_bad, votes=votes, teacher=teacher)
+        training.train(page, data, run, init, skip_bad, votes, teacher)
     typer.echo(run)
 
 

@@ -135,7 +135,7 @@ def tune(
     if result.recipe is not None and result.recipe.train.vote_weight:
         command += f" --votes {votes}"
     if result.recipe is not None and result.recipe.train.teacher_weight:
-        command += f" --teacher {teacher}"
+        command += "".join(f" --teacher {name}" for name in teacher or ())
     note(f"train with it: {command}")
 
 

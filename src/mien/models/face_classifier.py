@@ -54,5 +54,8 @@ class FaceClassifier(nn.Module):
 
     def forward(self, faces: Tensor) -> Tensor:
         """Returns calibrated logits float `[N, K]` of uint8 faces `[N, S, S, C]`."""
-        pixels = faces.permute(0, 3, 1, 2).to(torch.float32) / 255  # [N, C, S, S]
+        return self.of_pixels(faces.permute(0, 3, 1, 2).to(torch.float32) / 255)
+
+    def of_pixels(self, pixels: Tensor) -> Tensor:
+        """Returns calibrated logits float `[N, K]` of pixels `[N, C, S, S]` in [0, 1]."""
         return self.net(self.normalise(pixels)).float() / self.temperature

@@ -148,11 +148,13 @@ class Schedule(_Section):
     """The learning rate over time."""
 
     name: Literal["constant", "step", "cosine", "one_cycle", "plateau"] = "constant"
-    """Its shape; `one_cycle` warms up from lr/25 and ends near 0 (Smith 2018)."""
+    """Its shape; `one_cycle` warms up from lr/25, then anneals (Smith 2018)."""
     warmup_fraction: float = 0.3
     """one_cycle: part of the steps spent going up."""
     anneal: Literal["cosine", "linear"] = "cosine"
     """one_cycle: shape of both ramps."""
+    final_fraction: float = Field(default=4e-6, ge=0, le=1)
+    """one_cycle: what is left of the peak at the end."""
     step_epochs: int = Field(default=15, ge=1)
     """step: epochs between two cuts; plateau: epochs without a lower selection loss before one."""
     step_factor: float = Field(default=0.1, gt=0, lt=1)
@@ -174,7 +176,8 @@ class Train(_Section):
     vote_weight: float = Field(default=0.0, ge=0, le=1)
     """Part of the target that is the shares of FER+'s votes (--votes)."""
     teacher_weight: float = Field(default=0.0, ge=0, le=1)
-    """Part of the target that is what a teacher says of the face (--teacher)."""
+    """Part of the target that is what a teacher says (--teacher): of the face, where it is a file
+    of logits; of the very view that the student sees, mixed and all, where it is a model."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     """Part of the target spread evenly over all classes."""
     self_target_start: float = Field(default=1.0, ge=0, le=1)
@@ -267,6 +270,7 @@ class Recipe(_Section):
             "optimizer.muon_lr_factor": optimizer.name != "muon",
             "schedule.warmup_fraction": schedule.name != "one_cycle",
             "schedule.anneal": schedule.name != "one_cycle",
+            "schedule.final_fraction": schedule.name != "one_cycle",
             "schedule.step_epochs": not stepped,
             "schedule.step_factor": not stepped,
             "train.self_target_momentum": self.train.self_target_start == 1,

@@ -15,6 +15,7 @@ from mien.models import normalisation_of
 from mien.recipes import Recipe
 from mien.run_folder import identity_of
 from mien.training.state import channels_of
+from mien.training.teaching import LOGITS, TeacherNames, teacher_names, teachers_hash
 
 _SHOWN_PROBLEMS = 3
 
@@ -32,8 +33,9 @@ class TrainingData:
         data_hash: `FaceSet.content_hash()` of the whole set.
         train_hash: Of the training faces before any were added.
         selection_hash: Of the selection faces.
-        targets_hash: Of the training faces' soft labels, and of the votes that the selection is
-            held against; None where there are neither.
+        targets_hash: Of the training faces' soft labels, of the votes that the selection is held
+            against, and of the models that teach; None where there are none of these.
+        teachers: Models that answer on the views of training.
         problems: Bad rows that were left out.
     """
 
@@ -46,6 +48,7 @@ class TrainingData:
     train_hash: str
     selection_hash: str
     targets_hash: str | None
+    teachers: tuple[str, ...]
     problems: tuple[str, ...]
 
     @property
@@ -69,7 +72,7 @@ def read_training_data(
     data: str | Path,
     skip_bad: bool = False,
     votes: str | Path | None = None,
-    teacher: str | Path | None = None,
+    teacher: TeacherNames = (),
 ) -> TrainingData:
     """Returns the faces that a recipe trains on and selects on.
 
@@ -78,7 +81,8 @@ def read_training_data(
         data: A labelled set, as `mien.data.read` takes it.
         skip_bad: Leave unreadable rows out instead of refusing the set.
         votes: FER+'s votes of the same rows, for `train.vote_weight`.
-        teacher: A teacher's logits of the training faces, for `train.teacher_weight`.
+        teacher: For `train.teacher_weight`: a file of a teacher's logits of the training faces
+            (.npz), or models.
 
     Raises:
         MissingError: The data is not there.
@@ -86,6 +90,7 @@ def read_training_data(
         UsageError: It lacks what the recipe names; votes or a teacher that the recipe gives no
             weight, or the other way round.
     """
+    teacher = teacher_names(teacher)
     check_opinions([recipe], votes, teacher)
     size = recipe.data.face_size if Path(data).is_dir() else None
     faces = read_faces(data, skip_bad=skip_bad, face_size=size, channels=recipe.data.channels)
@@ -111,29 +116,41 @@ def read_training_data(
         data_hash=data_hash,
         train_hash=train_hash,
         selection_hash=selection.without_opinions().content_hash(),
-        targets_hash=_targets_hash(chosen, selection),
+        targets_hash=_targets_hash(chosen, selection, models_of(teacher)),
+        teachers=models_of(teacher),
         problems=faces.problems,
     )
 
 
 def check_opinions(
-    recipes: Sequence[Recipe], votes: str | Path | None, teacher: str | Path | None
+    recipes: Sequence[Recipe], votes: str | Path | None, teacher: Sequence[str]
 ) -> None:
     """Raises UsageError if a recipe weighs what is not there, or none weighs what is."""
     judged = any(recipe.train.selection_truth == "votes" for recipe in recipes)
-    for name, option, path in (("vote", "--votes", votes), ("teacher", "--teacher", teacher)):
+    for name, option, given in (("vote", "--votes", votes), ("teacher", "--teacher", teacher)):
         weight = max(getattr(recipe.train, f"{name}_weight") for recipe in recipes)
-        if weight and path is None:
+        if weight and not given:
             raise UsageError(f"train.{name}_weight is {weight:g}: name the file with {option}")
-        if path is not None and not weight and not (name == "vote" and judged):
+        if given and not weight and not (name == "vote" and judged):
             raise UsageError(f"{option} without a weight: set train.{name}_weight")
     if judged and votes is None:
         raise UsageError("train.selection_truth is votes: name the file with --votes")
+    if len(teacher) > 1 and models_of(teacher) != tuple(teacher):
+        raise UsageError("a file of logits teaches alone: name one --teacher, or models")
 
 
-def with_opinions(recipe: Recipe, faces: FaceSet, teacher: str | Path | None) -> FaceSet:
-    """Returns the faces with soft labels mixed of label, votes and teacher by their weights."""
-    if faces.soft_labels is None and teacher is None:
+def models_of(teacher: Sequence[str]) -> tuple[str, ...]:
+    """Returns the teachers that are models; the others are files of logits."""
+    return tuple(name for name in teacher if not name.endswith(LOGITS))
+
+
+def with_opinions(recipe: Recipe, faces: FaceSet, teacher: Sequence[str]) -> FaceSet:
+    """Returns the faces with soft labels mixed of label, votes and a teacher's by their weights.
+
+    Models answer in the loop: what is mixed here is the rest then, and sums to 1 without them.
+    """
+    from_file = bool(teacher) and not models_of(teacher)
+    if faces.soft_labels is None and not from_file:
         return faces
     assert faces.labels is not None
     votes, taught = recipe.train.vote_weight, recipe.train.teacher_weight
@@ -141,8 +158,10 @@ def with_opinions(recipe: Recipe, faces: FaceSet, teacher: str | Path | None) ->
     mixed = (1 - votes - taught) * own
     if faces.soft_labels is not None:
         mixed += votes * faces.soft_labels
-    if teacher is not None:
-        mixed += taught * read_teacher(teacher, faces)
+    if from_file:
+        mixed += taught * read_teacher(teacher[0], faces)
+    elif taught:
+        mixed /= max(1 - taught, 1e-9)
     return replace(faces, soft_labels=mixed.astype(np.float32))
 
 
@@ -153,13 +172,15 @@ def judged_faces(recipe: Recipe, selection: FaceSet) -> FaceSet:
     return replace(selection, soft_labels=None)
 
 
-def _targets_hash(train: FaceSet, selection: FaceSet) -> str | None:
-    if train.soft_labels is None and selection.votes is None:
+def _targets_hash(train: FaceSet, selection: FaceSet, models: Sequence[str]) -> str | None:
+    if train.soft_labels is None and selection.votes is None and not models:
         return None
-    if selection.votes is None:
+    if selection.votes is None and not models:
         return replace(train, votes=None).content_hash()
-    both = train.content_hash() + selection.content_hash()
-    return hashlib.sha256(both.encode()).hexdigest()
+    parts = train.content_hash() + selection.content_hash()
+    if models:
+        parts += teachers_hash(models)
+    return hashlib.sha256(parts.encode()).hexdigest()
 
 
 def choose_faces(recipe: Recipe, faces: FaceSet) -> tuple[FaceSet, FaceSet, str, str]:

@@ -113,17 +113,23 @@ def views_and_targets(
     randomness: Randomness,
 ) -> tuple[Tensor, Tensor]:
     """Returns a batch as the network takes it, `[B, C, size, size]`, and its targets `[B, K]`."""
-    recipe = state.recipe
+    recipe, teachers = state.recipe, state.teachers
     views = training_views(
         state.train_faces[indices],
         mirrored_faces(recipe.augment, indices, state.first_parity, epoch, randomness),
         knobs=recipe.augment,
         input_size=recipe.data.input_size,
-        size=size,
+        size=recipe.data.input_size if teachers else size,
         grey=recipe.data.mean[0],
         randomness=randomness,
     )
     views, targets = mixed(views, state.train_targets[indices], recipe.augment, randomness)
+    if teachers:
+        with state.autocast():
+            said = teachers(views)
+        targets = targets.lerp(said, recipe.train.teacher_weight)
+        if size != views.shape[-1]:
+            views = F.interpolate(views, size, mode="bilinear", antialias=True)
     views = classifier.normalise(views).contiguous(memory_format=torch.channels_last)
     return views, targets
 

@@ -27,6 +27,7 @@ from mien.training.randomness import Randomness
 from mien.training.search_faces import faces_for_trials
 from mien.training.search_result import write_picture, write_whole
 from mien.training.state import TrainingState, seed_everything, start
+from mien.training.teaching import TeacherNames, teacher_names
 
 CURVE, TABLE = "lr_range.png", "lr_range.csv"
 MIN_STEPS, MAX_STEPS = 200, 500
@@ -70,7 +71,7 @@ def lr_range_test(
     seed: int = 0,
     skip_bad: bool = False,
     votes: str | Path | None = None,
-    teacher: str | Path | None = None,
+    teacher: TeacherNames = None,
 ) -> LrRange:
     """Returns the curve and the rate it suggests; `output` gets `lr_range.png` and `.csv`.
 
@@ -98,6 +99,7 @@ def lr_range_test(
     if not 0 < low < high < math.inf:
         raise UsageError(f"a learning-rate range goes from low to high, not {low:g} to {high:g}")
     page = load_recipe(recipe, list(settings))
+    teacher = teacher_names(teacher)
     check_opinions([page], votes, teacher)
     faces_for = faces_for_trials(data, max_faces, seed, skip_bad, votes, teacher)
     page, train, selection = faces_for(page)

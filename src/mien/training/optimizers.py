@@ -144,7 +144,7 @@ def _cosine(knobs: Schedule, peak: float, step: int, steps: int, epochs: int) ->
 def _one_cycle(knobs: Schedule, peak: float, step: int, steps: int, epochs: int) -> float:
     """Smith 2018 with the constants of `torch.optim.lr_scheduler.OneCycleLR`, momentum constant."""
     total = steps * epochs
-    start, end = peak / 25, peak / 25 / 1e4
+    start, end = peak / 25, peak * knobs.final_fraction
     top = max(knobs.warmup_fraction * total - 1, 0.0)
     if step <= top:
         return _between(start, peak, step / top if top else 1.0, knobs.anneal)

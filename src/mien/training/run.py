@@ -26,11 +26,12 @@ from mien.models import count_macs, count_parameters, load_classifier
 from mien.recipes import Recipe, parse_recipe
 from mien.run_folder import RunInfo
 from mien.training import checkpoint
-from mien.training.data import TrainingData, read_training_data
+from mien.training.data import TrainingData, models_of, read_training_data
 from mien.training.export import describe, write_model_folder
 from mien.training.loop import epochs
 from mien.training.progress import epoch_line, shown
 from mien.training.state import TrainingState, build_net, channels_of, in_channels, start
+from mien.training.teaching import TeacherNames, teacher_names
 
 HEAD = ("head.weight", "head.bias")
 
@@ -42,7 +43,7 @@ def train(
     init: str | Path | None = None,
     skip_bad: bool = False,
     votes: str | Path | None = None,
-    teacher: str | Path | None = None,
+    teacher: TeacherNames = None,
 ) -> Path:
     """Returns the run folder of a finished training, with the model folder `model` inside.
 
@@ -54,7 +55,8 @@ def train(
             and input; where the classes differ, rows of the last layer are kept by class name.
         skip_bad: Leave unreadable rows of the data out instead of refusing it.
         votes: FER+'s votes of the same rows, for `train.vote_weight`.
-        teacher: A teacher's logits of the training faces, for `train.teacher_weight`.
+        teacher: For `train.teacher_weight`: a file of a teacher's logits of the training faces
+            (.npz), or models that answer on each view.
 
     Raises:
         UsageError: The output is taken; recipe and faces do not go together.
@@ -69,7 +71,7 @@ def train(
     info = _info(faces, data, init, skip_bad, votes, teacher)
     _check_frame(faces.recipe, info)
     weights = initial_weights(init, info.labels) if init is not None else None
-    state = start(faces.recipe, faces.train, faces.selection, weights)
+    state = start(faces.recipe, faces.train, faces.selection, weights, faces.teachers)
     with _only_writer(run):
         if state.accelerator.is_main_process:
             run_folder.create(run, faces.recipe, info)
@@ -81,7 +83,7 @@ def resume(
     run: str | Path,
     data: str | Path | None = None,
     votes: str | Path | None = None,
-    teacher: str | Path | None = None,
+    teacher: TeacherNames = None,
 ) -> Path:
     """Returns the run folder after going on from its last finished epoch to the end.
 
@@ -92,7 +94,7 @@ def resume(
         run: The run folder.
         data: Where the data is now, if it was moved.
         votes: Likewise FER+'s votes.
-        teacher: Likewise the teacher's logits.
+        teacher: Likewise the teachers, all of them.
 
     Raises:
         MissingError: The folder is no run, or its data is not there.
@@ -109,11 +111,14 @@ def _moved(
     info: RunInfo,
     data: str | Path | None,
     votes: str | Path | None,
-    teacher: str | Path | None,
+    teacher: TeacherNames,
 ) -> RunInfo:
     """Returns what is known of a run, with the places where its files are now."""
-    named = {"data": data, "votes": votes, "teacher": teacher}
-    return replace(info, **{key: str(path) for key, path in named.items() if path is not None})
+    named = {"data": data, "votes": votes}
+    places: dict[str, Any] = {key: str(path) for key, path in named.items() if path is not None}
+    if names := teacher_names(teacher):
+        places["teacher"] = names
+    return replace(info, **places)
 
 
 def _resume(run: Path, recipe: Recipe, info: RunInfo) -> Path:
@@ -125,7 +130,7 @@ def _resume(run: Path, recipe: Recipe, info: RunInfo) -> Path:
         weights = initial_weights(info.init, info.labels)
     else:
         weights = None
-    state = start(recipe, faces.train, faces.selection, weights)
+    state = start(recipe, faces.train, faces.selection, weights, faces.teachers)
     warnings = faces.warnings
     if content is not None:
         warnings += checkpoint.restore(state, content, faces.identity)
@@ -142,7 +147,7 @@ def export(
     keep: Literal["best", "last"] | None = None,
     data: str | Path | None = None,
     votes: str | Path | None = None,
-    teacher: str | Path | None = None,
+    teacher: TeacherNames = None,
     half: bool = False,
 ) -> Path:
     """Returns the model folder written from a run's checkpoint, finished or not.
@@ -154,7 +159,7 @@ def export(
         data: Where the run's data is now, if it was moved. Where it is not found, the card lacks
             the figures with test-time views, and a warning says so.
         votes: Likewise FER+'s votes.
-        teacher: Likewise the teacher's logits.
+        teacher: Likewise the teachers, all of them.
         half: Round the weights to half precision first and keep them so in `model.safetensors`,
             which is half as large then.
 
@@ -280,7 +285,7 @@ def _info(
     init: str | Path | None,
     skip_bad: bool,
     votes: str | Path | None,
-    teacher: str | Path | None,
+    teacher: TeacherNames,
 ) -> RunInfo:
     return RunInfo(
         data=str(Path(data).resolve()),
@@ -298,7 +303,7 @@ def _info(
         train_hash=faces.train_hash,
         selection_hash=faces.selection_hash,
         votes=None if votes is None else str(Path(votes).resolve()),
-        teacher=None if teacher is None else str(Path(teacher).resolve()),
+        teacher=tuple(_absolute(name) for name in teacher_names(teacher)),
         targets_hash=faces.targets_hash,
         git_revision=run_folder.git_revision(),
         versions=run_folder.versions(),
@@ -315,6 +320,11 @@ def _only_writer(run: Path) -> Iterator[None]:
     finally:
         if lock is not None:
             lock.release()
+
+
+def _mmacs(model: str) -> float:
+    """Returns the millions of multiply-adds of a model's answer on one view."""
+    return float(read_config(resolve(model)).training["mmacs"])
 
 
 def _absolute(model: str | Path) -> str:
@@ -372,6 +382,7 @@ def _config(
     report = score(calibrated, labels, info.labels, votes=votes)
     records = [line for line in run_folder.read_metrics(run) if line["epoch"] > 0]
     macs = {line["size"]: count_macs(net, channels, line["size"]) for line in records}
+    asked_macs = sum(2e6 * _mmacs(model) for model in models_of(info.teacher))
     record = {
         "epoch": measured["epoch"],
         "train_split": info.train_split,
@@ -383,12 +394,13 @@ def _config(
         "selection_hash": info.selection_hash,
         "parameters": count_parameters(net),
         "mmacs": count_macs(net, channels, size) / 1e6,
-        "training_flop": sum(6 * macs[line["size"]] * info.train_faces for line in records),
+        "training_flop": info.train_faces
+        * sum(6 * macs[line["size"]] + asked_macs for line in records),
         "minutes": sum(line["seconds"] for line in records) / 60,
         "selection": report.to_json_dict(),
         "init": info.init and Path(info.init).name,
         "votes": info.votes and Path(info.votes).name,
-        "teacher": info.teacher and Path(info.teacher).name,
+        "teacher": ", ".join(Path(name).name for name in info.teacher) or None,
         "git_revision": info.git_revision,
         "versions": info.versions,
         "machine": info.machine,

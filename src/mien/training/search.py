@@ -47,6 +47,7 @@ from mien.training.search_study import (
     wait_for_earlier,
 )
 from mien.training.state import build_net, channels_of, start
+from mien.training.teaching import TeacherNames, teacher_names
 
 STUDY = "study.db"
 STARTUP_TRIALS = 5
@@ -89,7 +90,7 @@ def search(
     prune: bool = True,
     skip_bad: bool = False,
     votes: str | Path | None = None,
-    teacher: str | Path | None = None,
+    teacher: TeacherNames = None,
 ) -> SearchResult:
     """Returns the trials and the best of them, when `num_trials` are finished in all.
 
@@ -123,6 +124,7 @@ def search(
         raise UsageError(f"a search takes one trial or more, not {num_trials}")
     output = Path(output)
     space, probes = read_space(recipe, settings, searches)
+    teacher = teacher_names(teacher)
     check_opinions([space.recipe, *probes], votes, teacher)
     check_output(output, STUDY, TRIALS)
     faces_for = faces_for_trials(data, max_faces, seed, skip_bad, votes, teacher)
@@ -137,7 +139,7 @@ def search(
         "faces": [train.content_hash(), selection.content_hash()],
     }
     # what the recipe gives no weight, a trial may: the faces' hashes do not know it
-    opinions = {"votes": votes, "teacher": teacher}
+    opinions = {"votes": votes, "teacher": teacher[0] if teacher else None}
     definition |= {
         name: hashlib.sha256(Path(file).read_bytes()).hexdigest()
         for name, file in opinions.items()

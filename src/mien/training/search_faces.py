@@ -7,9 +7,15 @@ from typing import Literal
 
 from mien.data import FaceSet, grow, join_votes, oversample
 from mien.data import read as read_faces
-from mien.errors import BadInputError
+from mien.errors import BadInputError, UsageError
 from mien.recipes import Recipe
-from mien.training.data import choose_faces, judged_faces, with_opinions, with_own_normalisation
+from mien.training.data import (
+    choose_faces,
+    judged_faces,
+    models_of,
+    with_opinions,
+    with_own_normalisation,
+)
 
 FacesFor = Callable[[Recipe], tuple[Recipe, FaceSet, FaceSet]]
 
@@ -20,7 +26,7 @@ def faces_for_trials(
     seed: int,
     skip_bad: bool = False,
     votes: str | Path | None = None,
-    teacher: str | Path | None = None,
+    teacher: tuple[str, ...] = (),
 ) -> FacesFor:
     """Returns a function: recipe → (recipe with its numbers filled in, to learn from, to select).
 
@@ -32,6 +38,10 @@ def faces_for_trials(
         votes: FER+'s votes of the same rows, for recipes with `train.vote_weight`.
         teacher: A teacher's logits of the training faces, for those with `train.teacher_weight`.
     """
+    if models := models_of(teacher):
+        raise UsageError(
+            f"{models[0]}: trials take a file of a teacher's logits (.npz) only, not a model"
+        )
 
     @cache
     def read(face_size: int | None, channels: Literal[1, 3]) -> FaceSet:

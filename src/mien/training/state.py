@@ -1,7 +1,7 @@
 """Everything a training run is made of between two epochs, and how it is built from a recipe."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ from mien.recipes import Recipe
 from mien.training.averaging import Average
 from mien.training.memory import reuse_freed_memory
 from mien.training.optimizers import build_optimizer
+from mien.training.teaching import Teachers, load_teachers
 from mien.views import centre_crop
 
 
@@ -62,6 +63,7 @@ class TrainingState:
         class_weights: float `[K]`, of each class's loss; None where all are equal.
         accelerator: Device and processes.
         net: The network as prepared by the accelerator.
+        teachers: Networks that answer on each view, if any.
         optimizer: Likewise.
         average: The averaged weights, if the recipe asks for them.
         epoch: The last finished epoch; -1 before the first measurement, 0 after it.
@@ -85,6 +87,7 @@ class TrainingState:
     class_weights: Tensor | None
     accelerator: Accelerator
     net: nn.Module
+    teachers: Teachers | None
     optimizer: Any
     average: Average | None
     epoch: int = -1
@@ -149,6 +152,7 @@ def start(
     train: FaceSet,
     selection: FaceSet,
     initial_weights: Mapping[str, Tensor] | None = None,
+    teachers: Sequence[str] = (),
 ) -> TrainingState:
     """Returns a state before epoch 0, on the device that Accelerate chooses.
 
@@ -157,6 +161,7 @@ def start(
         train: Faces to learn from.
         selection: Faces to select on, with the same classes.
         initial_weights: Weights that replace the random ones of the same name.
+        teachers: Models that answer on the views of training.
 
     Raises:
         UsageError: Recipe and faces do not go together.
@@ -177,17 +182,21 @@ def start(
             f"{len(train)} faces fill no batch of {recipe.train.batch_size}; "
             "several processes share whole batches only"
         )
+    channels = channels_of(train)
+    models = load_teachers(teachers, train.label_names, channels, recipe.data.input_size)
     seed_everything(recipe.train.seed, 0, 0)
     net = build_net(recipe, channels_of(train), len(train.label_names))
     _try_sizes(recipe, net, channels_of(train))
     if initial_weights:
         net.load_state_dict({**net.state_dict(), **initial_weights})
     net = net.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if models is not None:
+        models = models.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = Average(net, recipe.train.ema_decay) if recipe.train.ema_decay else None
     net = accelerator.prepare_model(net)
     optimizer = accelerator.prepare_optimizer(build_optimizer(net, recipe.optimizer))
 
-    device, channels = accelerator.device, channels_of(train)
+    device = accelerator.device
     seen = as_channels(centre_crop(selection.images, recipe.data.input_size), channels)
     truth = truth_of(selection.labels, selection.votes)
     if not len(truth.rows):
@@ -207,6 +216,7 @@ def start(
         class_weights=class_weights(recipe, train.labels, len(train.label_names), device),
         accelerator=accelerator,
         net=net,
+        teachers=models,
         optimizer=optimizer,
         average=average,
     )

@@ -1,0 +1,92 @@
+"""Trained networks as teachers: they answer on the very view that the student sees.
+
+Beyer et al., "Knowledge distillation: a good teacher is patient and consistent", 2022: the same
+crop, flip and mixture for both, and a long schedule.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from mien.errors import UsageError
+from mien.model_folder import read_config, resolve
+from mien.models import FaceClassifier, load_classifier
+
+LOGITS = ".npz"
+"""How the name of a file of a teacher's logits ends; every other teacher is a model."""
+
+
+TeacherNames = str | Path | Sequence[str | Path] | None
+
+
+def teacher_names(teacher: TeacherNames) -> tuple[str, ...]:
+    """Returns one teacher, several or none as names."""
+    if teacher is None or isinstance(teacher, str | Path):
+        return () if teacher is None else (str(teacher),)
+    return tuple(str(name) for name in teacher)
+
+
+class Teachers(nn.Module):
+    """Networks that answer together: the mean of their calibrated probabilities."""
+
+    def __init__(self, classifiers: Sequence[FaceClassifier], columns: Sequence[Tensor]) -> None:
+        """Takes classifiers, and for each the places of the student's classes in its own."""
+        super().__init__()
+        self.classifiers = nn.ModuleList(classifiers)
+        self._pairs = list(zip(classifiers, columns, strict=True))
+
+    @torch.no_grad()
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Returns probabilities `[B, K]` of views `[B, C, s, s]` in [0, 1]."""
+        said = [
+            classifier.of_pixels(pixels).softmax(1)[:, columns.to(pixels.device)]
+            for classifier, columns in self._pairs
+        ]
+        return torch.stack(said).mean(0)
+
+
+def load_teachers(
+    models: Sequence[str], labels: Sequence[str], channels: int, input_size: int
+) -> Teachers | None:
+    """Returns the models that teach, on the CPU; None where there are none.
+
+    Args:
+        models: `default`, model folders or runs.
+        labels: The student's classes.
+        channels: Of the faces: 1 or 3.
+        input_size: Side of the part of a face that the student sees, pixels.
+
+    Raises:
+        MissingError: No such model, or without weights.
+        BadInputError: It is damaged.
+        UsageError: It has other classes, or is made for other faces.
+    """
+    classifiers, columns = [], []
+    for model in models:
+        config = read_config(resolve(model))
+        if set(config.labels) != set(labels):
+            raise UsageError(
+                f"{model} cannot teach: it knows {', '.join(config.labels)}; the faces' classes "
+                f"are {', '.join(labels)}"
+            )
+        if (config.channels, config.input_size) != (channels, input_size):
+            raise UsageError(
+                f"{model} cannot teach: it sees {config.input_size} pixels with {config.channels} "
+                f"channel(s); the recipe shows {input_size} with {channels}"
+            )
+        classifiers.append(load_classifier(model))
+        columns.append(torch.tensor([config.labels.index(label) for label in labels]))
+    return Teachers(classifiers, columns) if classifiers else None
+
+
+def teachers_hash(models: Sequence[str]) -> str:
+    """Returns the SHA-256 of all that the models' answers depend on: weights and temperature."""
+    digest = hashlib.sha256()
+    for model in models:
+        classifier = load_classifier(model)
+        for value in (classifier.temperature, *classifier.state_dict().values()):
+            digest.update(value.numpy().tobytes())
+    return digest.hexdigest()
