@@ -13,7 +13,6 @@ from websockets.sync.client import connect
 
 from mien.inference import Analyzer
 from mien.inference.detection import Detection
-from mien.serving import protocols
 from mien.serving.app import create_app
 from mien.serving.settings import Settings
 
@@ -215,26 +214,6 @@ def test_a_slow_but_steady_body_is_waited_for(
         answer, page = read_answer(slow)
     assert answer.status == 200
     assert page["results"][0]["width"] == 60
-
-
-def test_a_head_that_does_not_come_is_not_waited_for(
-    server: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(protocols, "HEAD_SECONDS", 0.1)
-    for sent in (b"", b"GET / HTTP/1.1\r\nHost: loc"):
-        with socket.create_connection(server.address, PATIENCE_SECONDS) as slow:
-            slow.sendall(sent)
-            assert slow.recv(100) == b""  # closed
-
-
-def test_a_stream_may_last_longer_than_a_head(
-    server: Any, monkeypatch: pytest.MonkeyPatch, grey_png: bytes
-) -> None:
-    monkeypatch.setattr(protocols, "HEAD_SECONDS", 0.5)
-    with connect(server.stream_url) as websocket:
-        assert not threading.Event().wait(0.8)
-        websocket.send(grey_png)
-        assert json.loads(websocket.recv(PATIENCE_SECONDS))["error"] is None
 
 
 def test_400_what_is_no_http(server: Any) -> None:

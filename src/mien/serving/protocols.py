@@ -1,7 +1,14 @@
-"""uvicorn's protocols with what they lack: a time-out for a request's head, decent refusals."""
+"""uvicorn's protocols with what they lack: a place for each connection, and an end to each.
+
+The rules are few and know no state of HTTP: a connection that is not at work is ended after
+`IDLE_SECONDS`, whatever it sends; one that asks is ended after `REQUEST_SECONDS`, whatever it
+reads; where places run out, the one that has been idle for longest gives up its own.
+"""
 
 import asyncio
+import contextlib
 from collections.abc import MutableMapping
+from time import monotonic
 from typing import Any
 
 import h11
@@ -11,40 +18,80 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from mien.serving.problems import ProblemResponse
 from mien.serving.security import HEADERS
 
-HEAD_SECONDS = 10.0
-"""How long a client may take for the head of a request, from its first byte or from connecting."""
+IDLE_SECONDS = 10.0
+"""How long a connection may do nothing that is asked of it: no request whole, no answer due."""
+REQUEST_SECONDS = 400.0
+"""How long a request may take in all; the application's own limits of body and answer are less."""
+MAX_CONNECTIONS = 512
+"""At a time; fewer where the process may not open twice as many files."""
+MAX_UNREAD_BYTES = 2_000_000
+"""What may wait for a WebSocket's client to be read."""
 
 
-class Http(H11Protocol):
-    """HTTP/1.1; who sends a head too slowly, or nothing, is cut off."""
+def max_connections() -> int:
+    """Returns how many connections may be open: half of the files that the process may open."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return MAX_CONNECTIONS
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MAX_CONNECTIONS if files < 0 else min(MAX_CONNECTIONS, files // 2)
 
-    _head_timer: asyncio.TimerHandle | None = None
+
+class _Watched:
+    """What both protocols have in common; `connections` is the server's set of all of them."""
+
+    connections: set[Any]
+    transport: asyncio.Transport
+    _seen_request: object = None
+    _was_at_work = False
+    _since = 0.0
+
+    def latest_request(self) -> object:
+        """Returns the last request, to be told from the one before."""
+        return None
+
+    def is_at_work(self) -> bool:
+        raise NotImplementedError
+
+    def is_overdue(self) -> bool:
+        """Returns whether the connection should be ended now; to be asked now and then."""
+        request, at_work, now = self.latest_request(), self.is_at_work(), monotonic()
+        if not self._since or request is not self._seen_request or at_work != self._was_at_work:
+            self._seen_request, self._was_at_work, self._since = request, at_work, now
+        return now - self._since > (REQUEST_SECONDS if at_work else IDLE_SECONDS)
+
+    def take_place(self) -> None:
+        """Ends the connection that has been idle for longest where there are too many; or this."""
+        self.is_overdue()
+        open_ones = [each for each in self.connections if not each.transport.is_closing()]
+        if len(open_ones) > max_connections():
+            idle = [each for each in open_ones if not each.is_at_work()]
+            min(idle, key=lambda each: each._since, default=self).transport.abort()
+
+
+class Http(_Watched, H11Protocol):
+    """HTTP/1.1."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begins with a client."""
         super().connection_made(transport)
-        self._watch_head()
+        self.take_place()
 
-    def data_received(self, data: bytes) -> None:
-        """Goes on with it."""
-        super().data_received(data)
-        self._watch_head()
+    def latest_request(self) -> object:
+        """Returns the last request, to be told from the one before."""
+        return self.cycle
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Ends with it."""
-        self._stop_watching()
-        super().connection_lost(exc)
+    def is_at_work(self) -> bool:
+        """Returns whether an answer is being made."""
+        return self.cycle is not None and not self.cycle.response_complete
 
-    def _watch_head(self) -> None:
-        if self.conn.their_state is not h11.IDLE:
-            self._stop_watching()
-        elif self._head_timer is None:
-            self._head_timer = self.loop.call_later(HEAD_SECONDS, self.transport.close)
-
-    def _stop_watching(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
+    def shutdown(self) -> None:
+        """Ends the connection, at once or after its answer; h11 refuses to in some states."""
+        try:
+            super().shutdown()
+        except h11.LocalProtocolError:
+            self.transport.abort()
 
     def send_400_response(self, msg: str) -> None:
         """Answers what is no HTTP with a problem document and the headers of every answer."""
@@ -52,16 +99,30 @@ class Http(H11Protocol):
             400, "this is no HTTP request", "", {**HEADERS, "Connection": "close"}
         )
         head = h11.Response(status_code=400, headers=response.raw_headers, reason=b"Bad Request")
-        try:
+        with contextlib.suppress(h11.LocalProtocolError):  # an answer was under way
             for event in (head, h11.Data(data=bytes(response.body)), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
-        except h11.LocalProtocolError:
-            pass  # an answer was under way
         self.transport.close()
 
 
-class WebSockets(WebSocketsSansIOProtocol):
+class WebSockets(_Watched, WebSocketsSansIOProtocol):
     """WebSockets; a handshake that was refused with an answer is no error to be logged."""
+
+    def is_at_work(self) -> bool:
+        """Returns whether it is open; how long it may be silent then, the application says."""
+        return self.handshake_complete and not self.close_sent
+
+    def is_overdue(self) -> bool:
+        """Returns whether it is closing for too long, or its client does not read."""
+        late = super().is_overdue() and not self.is_at_work()
+        return late or self.transport.get_write_buffer_size() > MAX_UNREAD_BYTES
+
+    def shutdown(self) -> None:
+        """Ends the connection; a handshake under way may be in no state to be answered."""
+        try:
+            super().shutdown()
+        except Exception:
+            self.transport.abort()
 
     async def send(self, message: MutableMapping[str, Any]) -> None:  # type: ignore[override]
         """Sends an event of the application."""

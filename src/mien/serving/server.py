@@ -3,6 +3,7 @@
 import logging
 import os
 import socket
+import time
 from collections.abc import Callable
 
 import uvicorn
@@ -12,10 +13,14 @@ from mien.errors import BadInputError
 from mien.serving.protocols import Http, WebSockets
 
 _BACKLOG = 2048
+_ACCEPTED_TOGETHER = 64
+"""Accepted in one go at most, so that the limit of connections is kept between two."""
+_LOGGERS = ("uvicorn.error", "mien.serving", "asyncio")
+LOG_LINES, LOG_SECONDS = 20, 60.0
 
 
 class _Server(uvicorn.Server):
-    """Tells when it listens."""
+    """Tells when it listens, and ends connections that are overdue."""
 
     def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
         super().__init__(config)
@@ -23,7 +28,36 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        for listener in sockets or []:
+            listener.listen(_BACKLOG)  # the kernel keeps so many that are not accepted yet
         self._on_ready()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Does what is due every tenth of a second; returns whether to end."""
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, Http | WebSockets) and connection.is_overdue():
+                connection.transport.abort()
+        return await super().on_tick(counter)
+
+
+class Sparse(logging.Filter):
+    """Lets so many lines pass in so many seconds: what clients do wrong must not fill a disk."""
+
+    def __init__(self, lines: int = LOG_LINES, seconds: float = LOG_SECONDS) -> None:
+        super().__init__()
+        self._lines, self._seconds = lines, seconds
+        self._start, self._count = float("-inf"), 0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Returns whether a line is logged; the first after a gap tells how many were not."""
+        now = time.monotonic()
+        left_out = 0
+        if now - self._start >= self._seconds:
+            left_out, self._start, self._count = max(self._count - self._lines, 0), now, 0
+        self._count += 1
+        if left_out:
+            record.msg, record.args = f"{record.getMessage()} ({left_out} lines left out)", ()
+        return self._count <= self._lines
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -66,11 +100,12 @@ def make_server(app: FastAPI, on_ready: Callable[[], None] = lambda: None) -> uv
         app,
         http=Http,
         ws=WebSockets,
+        backlog=_ACCEPTED_TOGETHER,
         ws_max_size=app.state.service.settings.max_bytes,
         ws_per_message_deflate=False,  # pictures are compressed already
         lifespan="on",
         log_config=None,
-        log_level="warning",
+        log_level="error",
         access_log=False,
         proxy_headers=False,
         server_header=False,
@@ -96,6 +131,8 @@ def run(
     """
     # Pillow logs what is wrong with pictures; the answers say it, and clients could flood the log.
     logging.getLogger("PIL").setLevel(logging.CRITICAL)
+    for name in _LOGGERS:
+        logging.getLogger(name).addFilter(Sparse())
     with listen(host, port) as listener:
         url = url_of(listener)
         make_server(app, lambda: on_ready(url)).run([listener])

@@ -1,6 +1,7 @@
 """A request's body → pictures, undecoded; in memory only, within limits of size and time."""
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from time import monotonic
@@ -17,6 +18,9 @@ MIN_BYTES_PER_SECOND = 50_000
 FRAMING_BYTES = 64_000
 """Boundaries and names of a multipart body, which do not count as the pictures' bytes."""
 FIELD = "file"
+_CHARSETS = {"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "latin-1"}
+"""Of a form's names. Python knows many more, and some raise what no parser expects."""
+_CHARSET = re.compile(r"charset\s*=\s*\"?([^\s;\"]*)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,9 @@ async def _read_form(request: Request, settings: Settings) -> list[Upload]:
         if not parser.is_whole:  # its last file would be left out in silence
             raise HTTPException(400, "the form ends before its last boundary")
 
+    charset = _CHARSET.search(request.headers.get("content-type", ""))
+    if charset and charset[1].lower() not in _CHARSETS:
+        raise HTTPException(415, "expected a form in UTF-8")
     parser = _InMemory(
         request.headers,
         whole_body(),
