@@ -3,6 +3,7 @@
 import io
 import threading
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -23,14 +24,23 @@ read: it is named, not passed over."""
 MAX_PIXELS = 100_000_000
 """Pictures that declare more pixels are refused before they are decoded."""
 
-_FORMATS = ("JPEG", "PNG", "BMP", "DIB", "GIF", "WEBP", "TIFF", "PPM", "JPEG2000", "AVIF")
+QUICK_FORMATS = ("JPEG", "PNG", "BMP", "DIB", "GIF", "WEBP", "TIFF", "PPM", "AVIF")
+"""What decodes in a time that goes with the pixels."""
+FORMATS = (*QUICK_FORMATS, "JPEG2000")
+MAX_SCANS = 200
+"""Of a progressive JPEG, each of which is a pass over all of it; cameras and programs write ten."""
+
 _ORIENTATION_TAG = 0x0112
 _BACKGROUND = (255, 255, 255)
 _opening = threading.Lock()  # warnings.catch_warnings is not safe between threads
 
 
 def read_picture(
-    source: Path | str | bytes, name: str | None = None, max_pixels: int = MAX_PIXELS
+    source: Path | str | bytes,
+    name: str | None = None,
+    max_pixels: int = MAX_PIXELS,
+    formats: tuple[str, ...] = FORMATS,
+    accept: Callable[[int], None] | None = None,
 ) -> np.ndarray:
     """Returns the picture as RGB uint8 `[H, W, 3]`, upright as its EXIF orientation says.
 
@@ -43,17 +53,21 @@ def read_picture(
         source: A file's path, or the contents of one.
         name: What errors call it; the path, unless given.
         max_pixels: Largest width x height that is decoded (Pillow itself ends at 178 million).
+        formats: Which are decoded, as Pillow calls them.
+        accept: Told width x height before it is decoded; may raise.
 
     Raises:
         MissingError: No such file.
-        BadInputError: It is no picture, is damaged, or is larger than `max_pixels`.
+        BadInputError: It is no picture, is damaged, has more than `MAX_SCANS`, is larger than
+            `max_pixels`, or there is too little memory for it.
     """
+    limits = max_pixels, formats, accept
     if isinstance(source, bytes):
-        return _decode(io.BytesIO(source), name or "the picture", max_pixels)
+        return _decode(io.BytesIO(source), name or "the picture", *limits)
     name = name or str(source)
     try:
         with Path(source).open("rb") as stream:
-            return _decode(stream, name, max_pixels)
+            return _decode(stream, name, *limits)
     except FileNotFoundError as error:
         raise MissingError(f"{name}: no such file") from error
     except IsADirectoryError as error:
@@ -85,23 +99,47 @@ def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=3.0))
 
 
-def _decode(stream: IO[bytes], name: str, max_pixels: int) -> np.ndarray:
+def _decode(
+    stream: IO[bytes],
+    name: str,
+    max_pixels: int,
+    formats: tuple[str, ...],
+    accept: Callable[[int], None] | None,
+) -> np.ndarray:
     from PIL import UnidentifiedImageError
 
     try:
-        picture, orientation = _open(stream, name, max_pixels)
+        picture, orientation = _open(stream, name, max_pixels, formats)
         with picture:
+            if accept is not None:
+                accept(picture.width * picture.height)
+            if picture.format in ("JPEG", "MPO"):
+                _check_scans(stream, name)
             picture.load()
             return _turn(np.asarray(_to_rgb(picture, name)), orientation)
     except BadInputError:
         raise
+    except MemoryError as error:
+        raise BadInputError(f"{name}: there is too little memory to decode it") from error
     except UnidentifiedImageError as error:
         raise BadInputError(f"{name}: {_kind(stream)}") from error
     except Exception as error:  # damaged bytes make Pillow fail in whatever way they happen to
         raise BadInputError(f"{name}: the picture is damaged or cut short ({error})") from error
 
 
-def _open(stream: IO[bytes], name: str, max_pixels: int) -> "tuple[Image, int]":
+def _check_scans(stream: IO[bytes], name: str) -> None:
+    """Raises BadInputError if a JPEG has too many scans; its markers are nothing else's bytes."""
+    place = stream.tell()
+    stream.seek(0)
+    num_scans = stream.read().count(b"\xff\xda")
+    stream.seek(place)
+    if num_scans > MAX_SCANS:
+        raise BadInputError(f"{name}: a JPEG of {num_scans} scans; {MAX_SCANS} are decoded at most")
+
+
+def _open(
+    stream: IO[bytes], name: str, max_pixels: int, formats: tuple[str, ...]
+) -> "tuple[Image, int]":
     """Returns the picture, undecoded, and its EXIF orientation; Pillow's warnings are hushed."""
     from PIL import Image
 
@@ -109,7 +147,7 @@ def _open(stream: IO[bytes], name: str, max_pixels: int) -> "tuple[Image, int]":
     with _opening, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            picture = Image.open(stream, formats=_FORMATS)
+            picture = Image.open(stream, formats=formats)
         except Image.DecompressionBombError as error:
             raise BadInputError(f"{name}: {limit}") from error
         if picture.width * picture.height > max_pixels:
@@ -137,12 +175,15 @@ def _to_rgb(picture: "Image", name: str) -> "Image":
         if levels.min() < 0 or levels.max() > 65535:
             raise BadInputError(f"{name}: 32-bit pixels outside 0-65535 have no known range")
         top = (1 << max(8, int(levels.max()).bit_length())) - 1
-        picture = Image.fromarray(np.rint(levels * (255 / top)).astype(np.uint8))
+        grey = np.rint(np.arange(top + 1) * (255 / top)).astype(np.uint8)
+        picture = Image.fromarray(grey[levels])
     elif picture.mode == "F":
         raise BadInputError(f"{name}: floating-point pixels have no known range")
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
-        picture = Image.alpha_composite(Image.new("RGBA", picture.size, _BACKGROUND), picture)
+        paper = Image.new("RGB", picture.size, _BACKGROUND)
+        paper.paste(picture, mask=picture)
+        return paper
     return picture.convert("RGB")
 
 
@@ -154,6 +195,8 @@ def _kind(stream: IO[bytes]) -> str:
         return "the file is empty"
     if head[4:8] == b"ftyp" and head[8:11] in (b"hei", b"hev", b"mif", b"msf"):
         return "HEIC pictures are not read; convert it to JPEG or PNG"
+    if head[4:8] == b"jP  " or head[:4] == b"\xff\x4f\xff\x51":
+        return "JPEG 2000 pictures are not read here; convert it to JPEG or PNG"
     if head[4:8] == b"ftyp" or head[:4] == b"\x1aE\xdf\xa3" or head[8:12] == b"AVI ":
         return "a video, not a picture"  # MP4 and QuickTime, Matroska and WebM, AVI
     if all(byte >= 32 or byte in b"\t\n\r\f" for byte in head):

@@ -20,7 +20,7 @@ def test_requests_of_several_clients_are_classified_in_one_go(
         first = pool.submit(httpx.post, url, content=grey_png)
         gate.wait_for_one()  # and while the first is looked at, five more come
         others = [pool.submit(httpx.post, url, content=grey_png) for _ in range(5)]
-        while gated.app.state.service.batcher.num_waiting < 5:
+        while gated.app.state.service.batcher.num_decoded < 5:
             assert not first.done()
         gate.opened.set()
         assert [answer.result().status_code for answer in [first, *others]] == [200] * 6
@@ -43,18 +43,22 @@ def test_batches_are_of_limited_size_and_in_order(
     answers = [batcher.submit(grey_png, name) for name in names]
     batcher.start()
     assert [answer.result().source for answer in answers] == names
-    assert counting.num_faces == [BATCH_PICTURES, 3]
+    assert sum(counting.num_faces) == len(names)
+    assert max(counting.num_faces) <= BATCH_PICTURES
     batcher.close()
 
 
-def test_what_waits_is_answered_before_the_end(
+def test_what_is_decoded_is_answered_before_the_end(
     batcher: Batcher, gate: Any, grey_png: bytes
 ) -> None:
-    gate.opened.set()
     answers = [batcher.submit(grey_png, "one") for _ in range(3)]
     batcher.start()
-    batcher.close()
-    assert all(answer.done() for answer in answers)
+    gate.wait_for_one()
+    with ThreadPoolExecutor() as pool:
+        closing = pool.submit(batcher.close)
+        gate.opened.set()
+        closing.result()
+    assert any(answer.result(0).error is None for answer in answers)
     assert not batcher.is_working
 
 
@@ -65,8 +69,8 @@ def test_what_nobody_waits_for_is_not_looked_at(
     kept, given_up = batcher.submit(grey_png, "kept"), batcher.submit(grey_png, "given up")
     assert given_up.cancel()
     batcher.start()
-    batcher.close()
     assert kept.result().error is None
+    batcher.close()
     assert len(gate.sizes) == 1
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from websockets.sync.client import connect
 
 from mien.inference import Analyzer
 from mien.inference.detection import Detection

@@ -1,32 +1,35 @@
-"""Pictures of all clients → results: a worker thread that looks at what waits, together."""
+"""Pictures of all clients → results: decoded in processes, then looked at together in a thread."""
 
 import queue
 import threading
-from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from time import monotonic
 
 import numpy as np
 
-from mien.errors import MienError
+from mien.errors import BadInputError
 from mien.inference.analyzer import Analyzer
 from mien.inference.detection import Detection, Detector
 from mien.inference.results import FrameResult
-from mien.pictures import read_picture
+from mien.serving.decoding import Decoder, PixelBudget, Room
 from mien.serving.metrics import Metrics
 from mien.serving.settings import Settings
 
 BATCH_PICTURES = 16
 """Taken together at most: with more, the first would wait long for the last."""
+NUM_DECODERS = 2
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Job:
     name: str
     content: bytes
+    budget: PixelBudget
     answer: Future[FrameResult] = field(default_factory=Future)
     since: float = field(default_factory=monotonic)
+    rgb: np.ndarray | None = None
+    error: str | None = None
 
 
 @dataclass(frozen=True)
@@ -43,10 +46,10 @@ class _MostCertain:
 class Batcher:
     """Decodes, detects and classifies off the event loop.
 
-    A batch is whatever came while the one before was at work, so nothing waits for company; the
-    faces of its pictures are classified in one go. There is one worker: ONNX Runtime spreads each
-    step over all cores by itself, and a second worker would only share them, and hold a second
-    batch of pictures in memory.
+    A batch is whatever was decoded while the one before was at work, so nothing waits for company;
+    the faces of its pictures are classified in one go. Two processes decode, each for a thread
+    here. One thread detects and classifies: ONNX Runtime spreads each step over all cores by
+    itself, and a second one would only share them, and hold a second batch of pictures in memory.
     """
 
     def __init__(self, analyzer: Analyzer, settings: Settings, metrics: Metrics) -> None:
@@ -54,65 +57,105 @@ class Batcher:
 
         Args:
             analyzer: What looks at the pictures.
-            settings: Limits of pixels and faces.
+            settings: Limits of pixels, time, memory and faces.
             metrics: Counts the work.
         """
         detector = _MostCertain(analyzer.detector, settings.max_faces)
         self._analyzer = Analyzer(analyzer.classifier, detector, analyzer.tta)
-        self._max_pixels, self._metrics = settings.max_pixels, metrics
-        self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()  # None: no more come
-        self._thread = threading.Thread(target=self._work, name="mien-batches", daemon=True)
-        metrics.queue_length.set_function(self._queue.qsize)
+        self._metrics, self._max_pixels = metrics, settings.max_pixels
+        self._room = Room()
+        self._decoders = [Decoder(settings, self._room) for _ in range(NUM_DECODERS)]
+        self._to_decode: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()  # None: no more come
+        self._decoded: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._threads = [
+            threading.Thread(target=self._decode_all, args=(decoder,), name="mien-decode")
+            for decoder in self._decoders
+        ]
+        self._threads.append(threading.Thread(target=self._work, name="mien-batches"))
+        for thread in self._threads:
+            thread.daemon = True
+        metrics.queue_length.set_function(self._to_decode.qsize)
 
     @property
     def is_working(self) -> bool:
         """Whether pictures are taken."""
-        return self._thread.is_alive()
+        return all(thread.is_alive() for thread in self._threads)
 
     @property
-    def num_waiting(self) -> int:
-        """How many pictures wait, the batch at work not counted."""
-        return self._queue.qsize()
+    def num_decoded(self) -> int:
+        """How many pictures are decoded and wait, the batch at work not counted."""
+        return self._decoded.qsize()
 
     def start(self) -> None:
-        """Sets the worker to work."""
-        self._thread.start()
+        """Sets the threads to work."""
+        for thread in self._threads:
+            thread.start()
 
     def close(self) -> None:
-        """Ends the worker when everything that waits has been answered."""
-        self._queue.put(None)
-        self._thread.join()
+        """Ends the work: what is decoded is answered, what is not never will be."""
+        for decoder in self._decoders:
+            decoder.close()
+            self._to_decode.put(None)
+        for thread in self._threads[:-1]:
+            thread.join()
+        self._decoded.put(None)
+        self._threads[-1].join()
 
-    def submit(self, content: bytes, name: str) -> Future[FrameResult]:
+    def budget(self) -> PixelBudget:
+        """Returns what the pictures of one request share."""
+        return PixelBudget(self._max_pixels)
+
+    def submit(
+        self, content: bytes, name: str, budget: PixelBudget | None = None
+    ) -> Future[FrameResult]:
         """Returns the result to come of a picture; cancelled in time, the work is not done.
 
         Args:
             content: The bytes of a picture file. One that cannot be read has a result with an
                 error.
             name: What the result and its error call it.
+            budget: Of its request; its own, unless given.
         """
-        job = _Job(name, content)
-        self._queue.put(job)
+        job = _Job(name, content, budget or self.budget())
+        self._to_decode.put(job)
         return job.answer
+
+    def _decode_all(self, decoder: Decoder) -> None:
+        while (job := self._to_decode.get()) is not None:
+            if not job.answer.set_running_or_notify_cancel():
+                continue
+            try:
+                job.rgb = decoder.decode(job.content, job.name, job.budget)
+            except BadInputError as error:
+                job.error = str(error)
+            except Exception as error:
+                job.answer.set_exception(error)
+                continue
+            job.content = b""
+            self._decoded.put(job)
+            del job  # pictures of many megabytes: not kept while idle
 
     def _work(self) -> None:
         while True:
-            batch = [self._queue.get()]
-            while len(batch) < BATCH_PICTURES and not self._queue.empty():
-                batch.append(self._queue.get())
+            batch = [self._decoded.get()]
+            while len(batch) < BATCH_PICTURES and not self._decoded.empty():
+                batch.append(self._decoded.get())
             jobs = [job for job in batch if job is not None]
-            wanted = [job for job in jobs if job.answer.set_running_or_notify_cancel()]
-            if wanted:
-                self._answer(wanted)
+            if jobs:
+                self._answer(jobs)
+                for job in jobs:
+                    if job.rgb is not None:
+                        self._room.give_back(job.rgb.size // 3)
             if len(jobs) < len(batch):
                 return
-            del batch, jobs, wanted  # pictures of many megabytes: not kept while idle
+            del batch, jobs
 
     def _answer(self, jobs: list[_Job]) -> None:
         """Answers each job; where a batch fails, each picture alone, to fail alone."""
         start = monotonic()
         try:
-            results = self._results(jobs)
+            pictures = [job.rgb for job in jobs if job.rgb is not None]
+            found = iter(list(self._analyzer.results(pictures)))
         except Exception as error:
             if len(jobs) == 1:
                 jobs[0].answer.set_exception(error)
@@ -122,26 +165,12 @@ class Batcher:
             return
         self._metrics.analysis_seconds.observe(monotonic() - start)
         self._metrics.batch_pictures.observe(len(jobs))
-        for job, result in zip(jobs, results, strict=True):
+        for job in jobs:
             self._metrics.queue_seconds.observe(start - job.since)
-            self._metrics.pictures.labels("unread" if result.error else "read").inc()
+            self._metrics.pictures.labels("unread" if job.error else "read").inc()
+            if job.error is not None:
+                job.answer.set_result(FrameResult(job.name, error=job.error))
+                continue
+            result = replace(next(found), source=job.name)
             self._metrics.faces.inc(len(result.faces))
             job.answer.set_result(result)
-
-    def _results(self, jobs: list[_Job]) -> list[FrameResult]:
-        errors: dict[int, str] = {}
-
-        def pictures() -> Iterator[np.ndarray]:
-            for index, job in enumerate(jobs):
-                try:
-                    yield read_picture(job.content, job.name, self._max_pixels)
-                except MienError as error:
-                    errors[index] = str(error)
-
-        read = iter(list(self._analyzer.results(pictures())))
-        return [
-            FrameResult(job.name, error=errors[index])
-            if index in errors
-            else replace(next(read), source=job.name)
-            for index, job in enumerate(jobs)
-        ]

@@ -233,7 +233,7 @@ PREDICT_ANSWERS = _answers(
 INFO_ANSWERS = _answers(
     "application/json", {"schema": {"$ref": "#/components/schemas/Info"}}, "What the service is."
 )
-HEALTH_ANSWERS = _text("It does.")
+HEALTH_ANSWERS = _text("It does.", 503)
 READY_ANSWERS = _text("It does.", 503)
 METRICS_ANSWERS = _text("In Prometheus's text format.", 401)
 

@@ -50,7 +50,8 @@ async def predict(request: Request) -> JSONResponse:
             uploads = await read_uploads(request, service.settings)
         except ClientDisconnect:
             raise client_left() from None
-        answers = [service.batcher.submit(upload.content, upload.name) for upload in uploads]
+        submit, budget = service.batcher.submit, service.batcher.budget()
+        answers = [submit(upload.content, upload.name, budget) for upload in uploads]
         results = await _wait(request, answers, service.settings.answer_seconds)
     if len(results) == 1 and results[0].error is not None:
         raise HTTPException(422, results[0].error)
@@ -76,8 +77,10 @@ async def live(websocket: WebSocket) -> None:
 
 
 @router.get("/healthz", summary="It lives", responses=openapi.HEALTH_ANSWERS)
-async def healthz() -> PlainTextResponse:
-    """Always ok."""
+async def healthz(request: Request) -> PlainTextResponse:
+    """Ok while pictures are looked at."""
+    if not _service(request).batcher.is_working:
+        raise HTTPException(503, "a thread of the service has died: start it anew")
     return PlainTextResponse("ok\n")
 
 

@@ -15,7 +15,9 @@ class Settings:
             host: else a web page elsewhere could have its name point here (DNS rebinding).
         max_bytes: Of one request's body, and of one message of a stream. One picture may fill it;
             several share it.
-        max_pixels: Width x height of one picture, refused before it is decoded.
+        max_pixels: Width x height of the pictures of one request, refused before they are decoded.
+        decode_seconds: How long a picture may take to be decoded.
+        decode_megabytes: How much memory that may need, where the system can limit it.
         max_faces: Read in one picture, the most certain detections.
         max_files: Pictures in one request.
         max_clients: Requests and streams at a time; further ones are told to come back.
@@ -31,6 +33,8 @@ class Settings:
     local_only: bool = True
     max_bytes: int = 10_000_000
     max_pixels: int = 40_000_000
+    decode_seconds: float = 5.0
+    decode_megabytes: int = 500
     max_faces: int = 64
     max_files: int = 16
     max_clients: int = 64

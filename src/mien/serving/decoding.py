@@ -1,0 +1,202 @@
+"""Pictures of strangers → pixels, in a process of its own that can be ended.
+
+What a picture costs to decode cannot be told from its size: a progressive JPEG may take minutes. So
+each is decoded by a process with limits of time and memory, which is replaced when it breaks one.
+"""
+
+import contextlib
+import multiprocessing
+import signal
+import sys
+import threading
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+import numpy as np
+
+from mien.errors import BadInputError
+from mien.pictures import QUICK_FORMATS, read_picture
+from mien.serving.settings import Settings
+
+_START_SECONDS = 30.0
+_MAX_PIXELS_AT_ONCE = 40_000_000
+"""Decoded pictures of so many pixels may be in memory, of all clients; a larger one goes alone."""
+
+
+@dataclass
+class PixelBudget:
+    """How many pixels the pictures of one request may still have."""
+
+    left: int
+
+
+class Room:
+    """Memory for decoded pictures: who needs some waits until there is enough."""
+
+    def __init__(self, num_pixels: int = _MAX_PIXELS_AT_ONCE) -> None:
+        self._total = self._left = num_pixels
+        self._changed = threading.Condition()
+
+    def take(self, num_pixels: int) -> None:
+        """Waits for room for a picture."""
+        needed = min(num_pixels, self._total)
+        with self._changed:
+            self._changed.wait_for(lambda: self._left >= needed)
+            self._left -= needed
+
+    def give_back(self, num_pixels: int) -> None:
+        """Ends the stay of a picture."""
+        with self._changed:
+            self._left += min(num_pixels, self._total)
+            self._changed.notify_all()
+
+
+@dataclass
+class Decoder:
+    """A process that decodes a picture at a time; started when it is needed, and anew.
+
+    Attributes:
+        settings: Its limits.
+        room: Where the pixels stay.
+    """
+
+    settings: Settings
+    room: Room
+    _process: BaseProcess | None = None
+    _connection: Connection | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _is_closed: bool = False
+
+    def decode(self, content: bytes, name: str, budget: PixelBudget) -> np.ndarray:
+        """Returns a picture as RGB uint8 `[H, W, 3]`, for which room was taken.
+
+        Raises:
+            BadInputError: It is no picture, or damaged, or breaks a limit.
+        """
+        seconds, taken = self.settings.decode_seconds, 0
+        try:
+            connection = self._started()
+            connection.send((content, name))
+            reply = self._answer(connection, seconds)
+            if isinstance(reply, int):
+                if reply > budget.left:
+                    connection.send("refused")
+                    self._answer(connection, seconds)
+                    raise BadInputError(
+                        f"{name}: the pictures of one request may have "
+                        f"{self.settings.max_pixels / 1e6:g} megapixels together"
+                    )
+                budget.left -= reply
+                self.room.take(reply)
+                taken = reply
+                connection.send("go")
+                reply = self._answer(connection, seconds)
+            if isinstance(reply, str):
+                raise BadInputError(reply)
+            rgb = np.empty(reply, np.uint8)
+            connection.recv_bytes_into(rgb.data.cast("B"))
+            taken = 0
+            return rgb
+        except TimeoutError:
+            self.end()
+            raise BadInputError(f"{name}: takes longer than {seconds:g} s to decode") from None
+        except (OSError, EOFError):
+            self.end()
+            if self._is_closed:
+                raise BadInputError("the service ends") from None
+            raise BadInputError(
+                f"{name}: damaged, or needs more than {self.settings.decode_megabytes} MB to decode"
+            ) from None
+        finally:
+            if taken:
+                self.room.give_back(taken)
+
+    def end(self) -> None:
+        """Ends the process, whatever it is doing; the next picture has another."""
+        with self._lock:
+            process, self._process = self._process, None
+            if process is not None:
+                process.kill()
+                process.join()
+
+    def close(self) -> None:
+        """Ends the process for good."""
+        self._is_closed = True
+        self.end()
+
+    def _started(self) -> Connection:
+        with self._lock:
+            if self._is_closed:
+                raise BadInputError("the service ends")
+            fresh = self._process is None or not self._process.is_alive()
+            if fresh:
+                if self._connection is not None:
+                    self._connection.close()
+                context = _context()
+                self._connection, theirs = context.Pipe()
+                limits = self.settings.decode_megabytes, self.settings.max_pixels
+                process = context.Process(target=_work, args=(theirs, *limits), daemon=True)
+                process.start()
+                theirs.close()
+                self._process = process
+        assert self._connection is not None
+        if fresh:
+            self._answer(self._connection, _START_SECONDS)
+        return self._connection
+
+    def _answer(self, connection: Connection, seconds: float) -> Any:
+        if not connection.poll(seconds):
+            raise TimeoutError
+        return connection.recv()
+
+
+def _context() -> Any:
+    if sys.platform == "win32":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")  # a fork of a process without threads
+    context.set_forkserver_preload(["mien.serving.decoding", "PIL.Image"])
+    return context
+
+
+def _work(connection: Connection, megabytes: int, max_pixels: int) -> None:
+    """Decodes the pictures that come, until no more can come.
+
+    For each: takes content and name; gives the number of its pixels, and waits to be let go on;
+    gives its shape and its bytes. Instead of either, it may give why it cannot be read.
+    """
+    with contextlib.suppress(ValueError):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _limit_memory(megabytes)
+
+    def ask(num_pixels: int) -> None:
+        connection.send(num_pixels)
+        if connection.recv() != "go":
+            raise BadInputError("refused")
+
+    with contextlib.suppress(EOFError, OSError):
+        connection.send("ready")
+        while True:
+            content, name = connection.recv()
+            try:
+                rgb = read_picture(content, name, max_pixels, QUICK_FORMATS, ask)
+            except BadInputError as error:
+                connection.send(str(error))
+                continue
+            connection.send(rgb.shape)
+            connection.send_bytes(rgb.data.cast("B"))
+            del rgb, content
+
+
+def _limit_memory(megabytes: int) -> None:
+    """Lets this process have so much more than it has now, where the system can."""
+    try:
+        import resource
+
+        with open("/proc/self/statm") as stream:  # noqa: PTH123 (no file of ours)
+            pages = int(stream.read().split()[0])
+        limit = pages * resource.getpagesize() + megabytes * 1_000_000
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    except (ImportError, OSError, ValueError):
+        pass
