@@ -1,4 +1,11 @@
+import signal
+
 import pytest
+
+
+def pytest_configure() -> None:
+    """Undoes that a shell's background jobs ignore Ctrl-C: the programs that tests start get it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

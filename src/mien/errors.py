@@ -19,6 +19,10 @@ class BadInputError(MienError, ValueError):
     exit_code = 3
 
 
+class PassingError(BadInputError):
+    """A file that cannot be read now, through no fault of its contents: tried again, it may be."""
+
+
 class MissingError(MienError):
     """Something that is not there: a file, a model, an optional package (exit code 4)."""
 

@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
-from mien.errors import BadInputError, MissingError
+from mien.errors import BadInputError, MissingError, PassingError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -58,6 +58,7 @@ def read_picture(
 
     Raises:
         MissingError: No such file.
+        PassingError: The system cannot read it now.
         BadInputError: It is no picture, is damaged, has more than `MAX_SCANS`, is larger than
             `max_pixels`, or there is too little memory for it.
     """
@@ -73,7 +74,7 @@ def read_picture(
     except IsADirectoryError as error:
         raise BadInputError(f"{name}: is a folder, not a picture") from error
     except OSError as error:
-        raise BadInputError(f"{name}: cannot be read: {error.strerror or error}") from error
+        raise PassingError(f"{name}: cannot be read: {error.strerror or error}") from error
 
 
 def to_grey(rgb: np.ndarray) -> np.ndarray:
@@ -119,10 +120,14 @@ def _decode(
             return _turn(np.asarray(_to_rgb(picture, name)), orientation)
     except BadInputError:
         raise
-    except MemoryError as error:
-        raise BadInputError(f"{name}: there is too little memory to decode it") from error
     except UnidentifiedImageError as error:
         raise BadInputError(f"{name}: {_kind(stream)}") from error
+    except OSError as error:
+        if error.errno is not None:  # the system's, of the file; Pillow's own have no number
+            raise PassingError(f"{name}: cannot be read: {error.strerror}") from error
+        raise BadInputError(f"{name}: the picture is damaged or cut short ({error})") from error
+    except MemoryError as error:
+        raise BadInputError(f"{name}: there is too little memory to decode it") from error
     except Exception as error:  # damaged bytes make Pillow fail in whatever way they happen to
         raise BadInputError(f"{name}: the picture is damaged or cut short ({error})") from error
 

@@ -225,7 +225,40 @@ def test_closing_ends_the_workers_and_keeps_what_is_done(
     assert [video.path.name for video in again.pending] == ["long.mp4"]
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a file that always fails")
+def test_what_the_system_cannot_read_now_is_tried_again(
+    settings: VideoSettings, tmp_path: Path
+) -> None:
+    """Linux answers whoever reads the beginning of a process's memory with an I/O error."""
+    (tmp_path / "a.mp4").symlink_to("/proc/self/mem")
+    (tmp_path / "b.mp4").write_text("no video")
+    found = videos(tmp_path)
+    done = finish(Corpus(found, tmp_path / "out", settings))
+    assert {name: record.is_final for name, record in done.items()} == {
+        "a.mp4": False,
+        "b.mp4": True,
+    }
+    error = done["a.mp4"].summary.error
+    assert error is not None and "cannot be read: Input/output error" in error
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="stops a process")
+def test_a_worker_that_stands_still_is_ended(
+    settings: VideoSettings, long_video: Path, tmp_path: Path
+) -> None:
+    found = videos(long_video, write_clip(tmp_path / "a.mp4"))
+    corpus = Corpus(found, tmp_path / "out", settings)
+    events = corpus.run(patience_seconds=3)
+    until_it_is_read(events, "long.mp4")
+    workers()[0].suspend()
+    done = {Path(event.source).name: event for event in events if isinstance(event, VideoRecord)}
+    assert done["a.mp4"].summary.error is None
+    error = done["long.mp4"].summary.error
+    assert error is not None and "decoded nothing for 3 s and was ended" in error
+    assert not done["long.mp4"].is_final
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_a_run_that_is_stopped_can_be_finished(
     settings: VideoSettings, long_video: Path, tmp_path: Path, how: signal.Signals
 ) -> None:
@@ -254,11 +287,13 @@ def test_a_run_that_is_stopped_can_be_finished(
             process.send_signal(how)
         rest = process.communicate()
     assert Path(first["source"]).name == "a.mp4"
-    assert process.returncode == (130 if how == signal.SIGINT else -signal.SIGKILL)
+    ended = {signal.SIGKILL: -signal.SIGKILL, signal.SIGINT: 130, signal.SIGTERM: 143}
+    assert process.returncode == ended[how]
     assert rest[1] == ("mien: interrupted\n" if how == signal.SIGINT else "")
     _, alive = psutil.wait_procs(children, timeout=30)
     assert not alive, "those of a killed one end by themselves"
     assert {path.name for path in out.glob("*.csv")} - {"summary.csv"} == {"a.csv"}
+    assert (out / "summary.csv").exists() == (how != signal.SIGKILL)
     written = (out / "a.csv").stat().st_mtime_ns
 
     (tree / "long.mp4").unlink()  # done waiting for it

@@ -1,11 +1,15 @@
 """Items made ahead of time in a thread: order, bounds, errors, and its end."""
 
+import os
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from mien.inference import reading
 from mien.inference.overlap import ahead
+from mien.inference.sources import find_sources
 
 SECONDS = 10  # nothing here takes this long, unless it hangs
 
@@ -84,3 +88,19 @@ def test_closing_one_of_two_in_a_row_ends_both() -> None:
     outer.close()
     assert source.closed.is_set()
     assert not any(thread.name == "ahead" for thread in threading.enumerate())
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a pipe with a name")
+def test_a_pipe_that_nobody_writes_to_is_an_error_and_the_next_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "PATIENCE_SECONDS", 0.3)
+    for name in ("a.png", "b.mp4"):
+        os.mkfifo(tmp_path / name)
+    (tmp_path / "c.ppm").write_bytes(b"P6 2 2 255\n" + bytes(12))
+    stalled, video, good = reading.read_pictures(find_sources([tmp_path]), None)
+    assert stalled.error is not None and "a.png: could not be read within 0.3 s" in stalled.error
+    assert video.error is not None and "b.mp4: is a pipe or a device" in video.error
+    assert good.rgb is not None
+    with (tmp_path / "a.png").open("wb"):  # lets the thread go that waits
+        pass

@@ -1,8 +1,9 @@
 """The command line: one small module per verb; each parses, calls and prints."""
 
+import signal
 import sys
 import warnings
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -90,7 +91,13 @@ app.command("models")(models.models)
 app.command("recipes")(recipes.recipes)
 
 
+def _end(*_: Any) -> NoReturn:
+    """Ends the program as Ctrl-C does: what is half done is closed, summaries are written."""
+    sys.exit(128 + signal.SIGTERM)
+
+
 def main() -> None:
     """Runs the command line and exits with its code."""
+    signal.signal(signal.SIGTERM, _end)
     warnings.showwarning = lambda message, *_, **__: warn(str(message))
     sys.exit(app())

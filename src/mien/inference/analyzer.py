@@ -191,7 +191,7 @@ class Analyzer:
 
     def _result(self, seen: Seen, rows: Iterator[list[float]]) -> FrameResult:
         if seen.rgb is None:
-            return FrameResult(seen.source, error=seen.error)
+            return FrameResult(seen.source, error=seen.error, is_passing=seen.is_passing)
         height, width = seen.rgb.shape[:2]
         faces = tuple(
             self._face(detection, next(rows), width, height) for detection in seen.detections or ()

@@ -22,7 +22,7 @@ from mien.inference.detectors import create_detector
 from mien.inference.sinks import take_name
 from mien.inference.sources import VideoSource
 from mien.inference.video_summary import VideoSummary, summary_columns, summary_rows
-from mien.inference.workers import Died, run_tasks
+from mien.inference.workers import PATIENCE_SECONDS, Died, run_tasks
 from mien.locks import FolderLock
 from mien.model_folder import NETWORK, read_config, resolve
 from mien.text import table_cell
@@ -122,7 +122,9 @@ class Corpus:
         self._states: dict[str, tuple[int, int]] = {}
         self.done, self.pending = self._sort_out(videos)
 
-    def run(self, num_workers: int = 1) -> Generator[Reached | VideoRecord, None, None]:
+    def run(
+        self, num_workers: int = 1, patience_seconds: float = PATIENCE_SECONDS
+    ) -> Generator[Reached | VideoRecord, None, None]:
         """Yields how far the videos are, and each that is done, as it happens.
 
         Each worker is a process and reads a video at a time. One that dies, killed or crashed,
@@ -134,6 +136,7 @@ class Corpus:
 
         Args:
             num_workers: How many processes.
+            patience_seconds: How long a video may give no frame; its process is ended then.
 
         Raises:
             UsageError: It is not positive.
@@ -144,7 +147,7 @@ class Corpus:
         for task in tasks:
             task.table.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with closing(run_tasks(tasks, self._settings, num_workers)) as events:
+            with closing(run_tasks(tasks, self._settings, num_workers, patience_seconds)) as events:
                 for event in events:
                     if isinstance(event, Reached):
                         yield event

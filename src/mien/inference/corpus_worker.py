@@ -18,12 +18,13 @@ from mien.inference.parquet import ParquetRows
 from mien.inference.results import FrameResult
 from mien.inference.sinks import CsvRows, Sink
 from mien.inference.sources import VideoSource
-from mien.inference.video import Sampling
+from mien.inference.video import Sampling, pulse
 from mien.inference.video_summary import Summing, VideoSummary
 
 Table = Literal["csv", "parquet"]
 
 _REPORT_SECONDS = 0.2
+_BEAT_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -81,20 +82,27 @@ class Unable:
     error: MienError
 
 
-Message = Reached | Finished | Unable
+@dataclass(frozen=True)
+class Alive:
+    """A worker reads on, though there is nothing to tell yet."""
+
+
+Message = Reached | Finished | Unable | Alive
 
 
 def work(connection: Connection, settings: VideoSettings, num_threads: int) -> None:
     """Reads the videos of the tasks that come, until no more can come.
 
     Args:
-        connection: Takes a `Task`, and gives `Reached` until it gives the task's `Finished`; or
-            `Unable`, once.
+        connection: Takes a `Task`, and gives `Reached` and `Alive` until it gives the task's
+            `Finished`; or `Unable`, once.
         settings: How they are read.
         num_threads: Of every library, so that the workers do not crowd each other out.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; who started this ends it
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    send = _Sender(connection)
+    threading.Thread(target=_beat, args=(send,), daemon=True).start()
     import cv2
 
     cv2.setNumThreads(num_threads)
@@ -108,14 +116,14 @@ def work(connection: Connection, settings: VideoSettings, num_threads: int) -> N
             num_threads=num_threads,
         )
     except MienError as error:
-        connection.send(Unable(error))
+        send(Unable(error))
         return
     while True:
         try:
             task: Task = connection.recv()
         except EOFError:
             return
-        connection.send(_read_video(analyzer, task, settings, connection))
+        send(_read_video(analyzer, task, settings, send))
 
 
 def write_error(path: Path, table: Table, labels: Sequence[str], source: str, error: str) -> None:
@@ -125,26 +133,28 @@ def write_error(path: Path, table: Table, labels: Sequence[str], source: str, er
 
 
 def _read_video(
-    analyzer: Analyzer, task: Task, settings: VideoSettings, connection: Connection
+    analyzer: Analyzer, task: Task, settings: VideoSettings, send: "_Sender"
 ) -> Finished:
     name, summing, reported = task.video.name, Summing(analyzer.labels), 0.0
+    is_final = True
     try:
         with (
             _open_table(task.table, settings.table, analyzer.labels) as rows,
             closing(analyzer.results([task.video], settings.sampling)) as results,
         ):
             for result in results:
+                is_final = is_final and not result.is_passing
                 rows.write(result, None)
                 summing.write(result, None)
                 now = time.monotonic()
                 if result.time_seconds is not None and now - reported > _REPORT_SECONDS:
-                    connection.send(Reached(name, result.time_seconds))
+                    send(Reached(name, result.time_seconds))
                     reported = now
     except Exception as error:  # whatever a file brings about, the others are read
         text = f"{name}: {type(error).__name__}: {error}"
         write_error(task.table, settings.table, analyzer.labels, name, text)
         return Finished(VideoSummary(error=text), is_final=False)
-    return Finished(summing.summary())
+    return Finished(summing.summary(), is_final)
 
 
 @contextmanager
@@ -156,6 +166,30 @@ def _open_table(path: Path, table: Table, labels: Sequence[str]) -> Iterator[Sin
         return
     with path.open("w", encoding="utf-8", newline="") as stream:
         yield CsvRows(stream, labels)
+
+
+class _Sender:
+    """A connection that several threads send through."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection, self._lock = connection, threading.Lock()
+
+    def __call__(self, message: Message) -> None:
+        with self._lock:
+            self._connection.send(message)
+
+
+def _beat(send: _Sender) -> None:
+    """Tells, again and again, that frames are decoded; of a file that stalls there are none."""
+    before = pulse.num_frames
+    while True:
+        time.sleep(_BEAT_SECONDS)
+        if pulse.num_frames != before:
+            before = pulse.num_frames
+            try:
+                send(Alive())
+            except OSError:
+                return
 
 
 def _end_with_parent() -> None:

@@ -4,6 +4,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -36,6 +37,24 @@ def ahead(items: Iterable[T], weigh: Callable[[T], float]) -> Generator[T, None,
         # the program's end, when threads stand still.
         if thread is not threading.current_thread() and not sys.is_finalizing():
             thread.join(_JOIN_SECONDS)
+
+
+def within(seconds: float, call: Callable[[], T]) -> T:
+    """Returns what a call returns, which runs in a thread of its own.
+
+    Raises:
+        TimeoutError: It has not returned in time; the thread is left to itself.
+    """
+    answer: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(call())
+        except BaseException as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=run, name="within", daemon=True).start()
+    return answer.result(seconds)
 
 
 class _Line(Generic[T]):

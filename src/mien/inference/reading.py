@@ -7,13 +7,17 @@ from pathlib import Path
 import numpy as np
 
 from mien.data import read
-from mien.errors import MienError
+from mien.errors import MienError, PassingError
 from mien.inference.detection import Detection, WholePicture
+from mien.inference.overlap import within
 from mien.inference.sources import FaceFileSource, PictureSource, Source, VideoSource
 from mien.inference.video import Sampling, read_frames
 from mien.pictures import read_picture
 
 Picture = np.ndarray | Path | str | bytes
+
+PATIENCE_SECONDS = 120.0
+"""How long a picture may take, from a pipe that nobody writes to or a disk that does not answer."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,7 @@ class Seen:
         detections: The faces in it; None until they were looked for.
         error: Why it could not be read, or None.
         frame, time_seconds: Of a frame: its number and time; else None.
+        is_passing: The error is the system's, not the file's.
     """
 
     source: str
@@ -34,6 +39,7 @@ class Seen:
     error: str | None = None
     frame: int | None = None
     time_seconds: float | None = None
+    is_passing: bool = False
 
 
 def read_pictures(
@@ -85,9 +91,14 @@ def as_rgb(picture: Picture, name: str | None = None) -> np.ndarray:
 
 def _read_one(picture: Picture, name: str) -> Seen:
     try:
-        return Seen(name, as_rgb(picture, name))
+        if isinstance(picture, np.ndarray):
+            return Seen(name, as_rgb(picture, name))
+        return Seen(name, within(PATIENCE_SECONDS, lambda: as_rgb(picture, name)))
+    except TimeoutError:
+        error = f"{name}: could not be read within {PATIENCE_SECONDS:g} s"
+        return Seen(name, error=error, is_passing=True)
     except MienError as error:
-        return Seen(name, error=str(error))
+        return Seen(name, error=str(error), is_passing=isinstance(error, PassingError))
 
 
 def _read_video(video: VideoSource, sampling: Sampling | None) -> Iterator[Seen]:
@@ -95,7 +106,7 @@ def _read_video(video: VideoSource, sampling: Sampling | None) -> Iterator[Seen]
         for frame in read_frames(video.path, sampling):
             yield Seen(video.name, frame.rgb, frame=frame.index, time_seconds=frame.time_seconds)
     except MienError as error:
-        yield Seen(video.name, error=str(error))
+        yield Seen(video.name, error=str(error), is_passing=isinstance(error, PassingError))
 
 
 def _read_face_file(path: Path) -> Iterator[Seen]:

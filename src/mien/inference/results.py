@@ -84,6 +84,7 @@ class FrameResult:
         frame: The frame's number in its video, from 0; None for a picture, and for the error of a
             video that could not be read on.
         time_seconds: When it is shown, seconds from the video's start; None like `frame`.
+        is_passing: The error is the system's, not the file's: tried again, it may be read.
     """
 
     source: str
@@ -93,6 +94,7 @@ class FrameResult:
     error: str | None = None
     frame: int | None = None
     time_seconds: float | None = None
+    is_passing: bool = False
 
     def __post_init__(self) -> None:
         unread = self.width is None or self.height is None

@@ -1,5 +1,6 @@
 """Videos: a file → its frames as RGB pictures with exact times. The only reader of video files."""
 
+import errno
 import gc
 import math
 import re
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mien.errors import BadInputError, MienError, MissingError, UsageError
+from mien.errors import BadInputError, MienError, MissingError, PassingError, UsageError
 from mien.inference.upright import Upright
 
 if TYPE_CHECKING:  # PyAV is slow to import: functions import it when they need it
@@ -29,6 +30,9 @@ VIDEO_SUFFIXES = frozenset(f".{suffix}" for suffix in _SUFFIXES.split())
 _CONTAINERS = "mov,mp4,matroska,webm,avi,flv,asf,mpeg,mpegvideo,mpegts,m4v,h264,hevc,ogg"
 # The containers that write how long they are; FFmpeg estimates it for others from what is there.
 _DECLARES_DURATION = frozenset({"mov", "matroska", "avi", "flv", "asf"})
+_PASSING_NAMES = "EIO EACCES EPERM ENOENT ESTALE ETIMEDOUT ENODEV ENXIO EMFILE ENFILE EREMOTEIO"
+# What the system says of a file, not FFmpeg of what is in it.
+_PASSING = frozenset(getattr(errno, name, None) for name in _PASSING_NAMES.split()) - {None}
 _SHORT_SECONDS = Fraction(1, 2)
 _MICROSECOND = Fraction(1, 1_000_000)
 _TIME = re.compile(r"(?:(?:(\d+):(?=\d+:))?(\d+):)?(\d+(?:\.\d*)?|\.\d+)", re.ASCII)
@@ -48,6 +52,20 @@ class VideoFrame:
     index: int
     time_seconds: float
     rgb: np.ndarray
+
+
+@dataclass
+class Pulse:
+    """Tells a watcher in another thread whether reading goes on.
+
+    Attributes:
+        num_frames: Decoded in this process so far, of all videos.
+    """
+
+    num_frames: int = 0
+
+
+pulse = Pulse()
 
 
 @dataclass(frozen=True)
@@ -124,6 +142,7 @@ def read_frames(path: Path, sampling: Sampling | None = None) -> Iterator[VideoF
 
     Raises:
         MissingError: No such file.
+        PassingError: The system cannot read it now.
         BadInputError: It is no video, has no picture or none that is wanted; or it is damaged or
             ends too early, after the frames before that were returned.
     """
@@ -137,6 +156,7 @@ def read_frames(path: Path, sampling: Sampling | None = None) -> Iterator[VideoF
     try:
         upright = Upright(getattr(container.streams.best("video"), "sample_aspect_ratio", None))
         for index, (time, frame) in enumerate(_timed_frames(path, container, end)):
+            pulse.num_frames += 1
             if end is not None and time >= end:
                 break
             if time < due:
@@ -164,7 +184,8 @@ def open_video(path: Path) -> "InputContainer":
 
     Raises:
         MissingError: No such file.
-        BadInputError: It is no video.
+        PassingError: The system cannot read it now.
+        BadInputError: It is no video, or no file but a pipe or a device.
     """
     import av
     from av.error import FFmpegError
@@ -173,13 +194,15 @@ def open_video(path: Path) -> "InputContainer":
         raise BadInputError(f"{path}: is a folder, not a video")
     if not path.exists():
         raise MissingError(f"{path}: no such file")
+    if not path.is_file():
+        raise BadInputError(f"{path}: is a pipe or a device; videos are read from files")
     options = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"}
     try:
         # "file:" keeps a name with a colon from being taken for a protocol.
         return av.open(f"file:{path}", "r", container_options=options, metadata_errors="replace")
-    except PermissionError as error:
-        raise BadInputError(f"{path}: cannot be read: permission denied") from error
     except (FFmpegError, OSError, ValueError) as error:
+        if getattr(error, "errno", None) in _PASSING:
+            raise PassingError(f"{path}: cannot be read: {_reason(error)}") from error
         raise BadInputError(f"{path}: {_kind(path)}") from error
 
 
@@ -193,10 +216,17 @@ def duration_of(path: Path) -> float | None:
     return None if duration is None else max(0.0, float(duration * _MICROSECOND))
 
 
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
 def _kind(path: Path) -> str:
     """Says what a file that is no video seems to be."""
-    with path.open("rb") as stream:
-        head = stream.read(512)
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(512)
+    except OSError as error:
+        raise PassingError(f"{path}: cannot be read: {_reason(error)}") from error
     if not head:
         return "the file is empty"
     if head[4:8] == b"ftyp":
@@ -215,6 +245,7 @@ class _Progress:
         shown: When the last packet of the video is shown.
         cut: The file's last packet is incomplete.
         problem: Why reading ended before the file did.
+        passes: That is the system's fault, not the file's.
         places: Of an AVI: where the packets lie whose frames have not been shown yet.
     """
 
@@ -222,7 +253,12 @@ class _Progress:
     shown: Fraction | None = None
     cut: bool = False
     problem: str | None = None
+    passes: bool = False
     places: deque[int] = field(default_factory=deque)
+
+    def fail(self, error: Exception) -> None:
+        """Takes an error down."""
+        self.problem, self.passes = _reason(error), getattr(error, "errno", None) in _PASSING
 
 
 def _timed_frames(
@@ -257,7 +293,7 @@ def _timed_frames(
             before = time
             yield time, frame
     except (FFmpegError, ValueError) as error:
-        progress.problem = getattr(error, "strerror", None) or str(error)
+        progress.fail(error)
     declared = _declared_duration(container, stream)
     whole = "" if declared is None else f" of {_seconds(declared)}"
     if progress.shown is not None and not progress.problem:
@@ -268,6 +304,8 @@ def _timed_frames(
             progress.problem = "its last frames cannot be decoded"
     if progress.problem:
         good = "from its beginning" if time is None else f"after {_seconds(time)}{whole}"
+        if progress.passes:
+            raise PassingError(f"{path}: cannot be read {good} ({progress.problem})")
         raise BadInputError(f"{path}: damaged {good} ({progress.problem})")
     ending = Fraction(0) if progress.ending is None else progress.ending - origin
     short = declared is not None and declared - ending > _SHORT_SECONDS
@@ -332,7 +370,7 @@ def _good_packets(
                     progress.shown = max(progress.shown or shown, shown)
             yield packet
     except FFmpegError as error:
-        progress.problem = error.strerror
+        progress.fail(error)
     progress.cut = incomplete is not None
 
 

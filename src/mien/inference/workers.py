@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import time
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -11,9 +12,19 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import cast
 
-from mien.inference.corpus_worker import Finished, Reached, Task, Unable, VideoSettings, work
+from mien.inference.corpus_worker import (
+    Alive,
+    Finished,
+    Reached,
+    Task,
+    Unable,
+    VideoSettings,
+    work,
+)
 
+PATIENCE_SECONDS = 120.0
 _STOP_SECONDS = 1.0
+_LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -31,10 +42,15 @@ class Died:
 class _Worker:
     process: SpawnProcess
     task: Task
+    heard: float
+    is_stalled: bool = False
 
 
 def run_tasks(
-    tasks: Sequence[Task], settings: VideoSettings, num_workers: int
+    tasks: Sequence[Task],
+    settings: VideoSettings,
+    num_workers: int,
+    patience_seconds: float = PATIENCE_SECONDS,
 ) -> Generator[Reached | tuple[Task, Finished | Died], None, None]:
     """Yields how far tasks are, and each that is done with what became of it, as it happens.
 
@@ -44,6 +60,7 @@ def run_tasks(
         tasks: What is to be done.
         settings: How.
         num_workers: How many processes at most.
+        patience_seconds: How long a process may decode nothing; it is ended then.
 
     Raises:
         MienError: The workers cannot work at all; the model or the detector is at fault.
@@ -56,16 +73,26 @@ def run_tasks(
         while waiting or workers:
             while waiting and len(workers) < num_workers:
                 connection, process = _start(settings, num_threads)
-                workers[connection] = _Worker(process, waiting.popleft())
+                workers[connection] = _Worker(process, waiting.popleft(), time.monotonic())
                 _give(connection, workers[connection].task)
-            for connection in cast(list[Connection], wait(list(workers))):
+            for worker in workers.values():
+                if time.monotonic() - worker.heard > patience_seconds:
+                    worker.is_stalled = True
+                    worker.process.kill()
+            for connection in cast(list[Connection], wait(list(workers), _LOOK_SECONDS)):
                 worker = workers[connection]
+                worker.heard = time.monotonic()
                 try:
                     message = connection.recv()
                 except (EOFError, OSError):
                     del workers[connection]
                     connection.close()
-                    yield worker.task, Died(_how_it_ended(worker.process))
+                    how = _how_it_ended(worker.process)
+                    if worker.is_stalled:
+                        how = f"decoded nothing for {patience_seconds:g} s and was ended"
+                    yield worker.task, Died(how)
+                    continue
+                if isinstance(message, Alive):
                     continue
                 if isinstance(message, Unable):
                     raise message.error
