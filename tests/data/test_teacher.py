@@ -60,6 +60,9 @@ def test_what_does_not_belong_to_the_faces_is_refused(faces, tmp_path):
     write_teacher(path, faces, np.full((40, 7), np.nan, np.float32))
     with pytest.raises(BadInputError, match=r"not finite"):
         read_teacher(path, faces)
+    np.savez_compressed(path, rows=faces.rows, filler=np.zeros(30_000_000, np.uint8))
+    with pytest.raises(BadInputError, match=r"30,\d+,\d+ bytes unpacked are too many for 40 faces"):
+        read_teacher(path, faces)
     with pytest.raises(ValueError, match=r"do not fit 40 labelled faces"):
         write_teacher(path, faces, np.zeros((40, 6)))
 

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -64,6 +66,20 @@ def test_a_face_that_fits_is_copied_and_colour_keeps_its_order() -> None:
     face = Detection((0, 0, 48, 48), 1.0, is_framed=True)
     assert np.array_equal(cut(picture, face, CropGeometry(scale=2), 48, 3), picture)
     assert np.array_equal(cut(picture, face, CropGeometry(scale=2), 48, 1), to_grey(picture))
+
+
+def test_a_huge_face_is_cut_as_from_a_smaller_picture() -> None:
+    """The square needs no memory of its own size: 18,000 pixels a side would be 1 GB."""
+    picture = gradient(250, 250).repeat(24, axis=0).repeat(24, axis=1)  # 6,000 pixels a side
+    small = cut(gradient(250, 250), Detection((25, 25, 225, 225), 1.0), PLAIN, 48, 3)
+    large = cut(picture, Detection((600, 600, 5400, 5400), 1.0), PLAIN, 48, 3)
+    assert np.abs(large.astype(int) - small).max() <= 1
+    tracemalloc.start()
+    strip = cut(picture[:100], Detection((0, -8950, 6000, 9150), 1.0), PLAIN, 48, 3)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert strip.shape == (48, 48, 3)
+    assert peak < 100_000_000
 
 
 def test_fine_stripes_are_averaged_not_picked() -> None:

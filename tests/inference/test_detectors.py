@@ -139,6 +139,8 @@ def test_decoding_worked_by_hand() -> None:
     # the centre moves by 0.1 * 32 * 5 = 16 right; the width grows by exp(0.2 * 5 ln 2) = 2
     offsets = np.array([[5, 0, 5 * np.log(2), 0]])
     assert decode_boxes(offsets, priors) == pytest.approx(np.array([[84, 34, 148, 66]]))
+    sides = decode_boxes(np.array([[0, 0, 9e9, 9e9]]), priors)[0]
+    assert sides[2:] - sides[:2] == pytest.approx([64 * 32, 64 * 32])
     points = decode_points(np.array([[0, 0, 10, 0, 0, -10, 5, 5, -5, 5]]), priors)
     expected = [[100, 50], [132, 50], [100, 18], [116, 66], [84, 66]]
     assert points == pytest.approx(np.array([expected]))

@@ -33,6 +33,7 @@ MIN_SIDE = 8
 _BLOCK = 1 << 20  # bytes decoded at a time; no line may be longer
 _START = 8  # the text of a block begins here: the decoder looks three bytes back
 _BLANK = b' \t\r"'
+_EMPTY = _BLANK + b"\n"
 _DAMAGE = (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error)
 
 
@@ -137,6 +138,9 @@ class _Lines:
             if cut == _START and not self._finished:
                 self._finished = True
                 self.damage = f"a line of more than {_BLOCK} bytes, expected one face"
+            elif not self._finished and not text[_START:cut].strip(_EMPTY):
+                self._finished = True  # compressed, such a file may be as long as one likes
+                self.damage = f"{cut - _START} bytes of empty lines, expected faces"
             self._rest = bytes(text[cut:stop])
             if not self.table.num_pixels:
                 num_pixels = _expected_pixels(text[_START:cut], self.table)

@@ -12,6 +12,8 @@ import numpy as np
 from mien.data.face_set import FaceSet
 from mien.errors import BadInputError, MissingError, UsageError
 
+# A file may hold more faces than the set: logits of all splits, in double precision at most.
+_MAX_BYTES_PER_FACE, _MAX_BYTES_BESIDE = 2_000, 20_000_000
 _KEYS = ("rows", "labels", "logits", "label_names")
 
 
@@ -48,7 +50,10 @@ def read_teacher(path: str | Path, faces: FaceSet) -> np.ndarray:
     """
     path = Path(path)
     try:
-        with zipfile.ZipFile(path), np.load(path, allow_pickle=False) as archive:
+        with zipfile.ZipFile(path) as packed, np.load(path, allow_pickle=False) as archive:
+            size = sum(member.file_size for member in packed.infolist())
+            if size > _MAX_BYTES_PER_FACE * len(faces) + _MAX_BYTES_BESIDE:
+                raise ValueError(f"{size:,} bytes unpacked are too many for {len(faces)} faces")
             rows, labels, logits, names = (archive[key] for key in _KEYS)
     except FileNotFoundError as error:
         raise MissingError(f"{path}: no such file") from error

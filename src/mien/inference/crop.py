@@ -8,6 +8,9 @@ from mien.inference.detection import Detection
 from mien.model_folder import CropGeometry
 from mien.pictures import to_grey
 
+_LARGE = 2048
+"""Larger squares are cut from a picture that was made smaller, of this side at least."""
+
 
 def cut(
     rgb: np.ndarray, detection: Detection, geometry: CropGeometry, face_size: int, channels: int
@@ -47,6 +50,9 @@ def _sample(
     """Returns a square of the picture, turned by `angle` degrees about its centre, resized."""
     from PIL import Image
 
+    if (factor := int(side // _LARGE)) > 1:  # what repeats beyond the edge needs memory too
+        rgb = np.asarray(Image.fromarray(rgb).reduce(factor))
+        left, top, side = left / factor, top / factor, side / factor
     reach = 0.25 if angle else 0.0  # a turned square's corners lie .21 sides further out
     margin = math.ceil(side * (reach + 1 / size)) + 1  # the filter reaches a pixel of the result
     first_x, first_y = math.floor(left) - margin, math.floor(top) - margin

@@ -90,10 +90,12 @@ def make_priors(height: int, width: int) -> np.ndarray:
 def decode_boxes(offsets: np.ndarray, priors: np.ndarray) -> np.ndarray:
     """Returns boxes `[N, 4]` xyxy in pixels from the network's offsets `[N, 4]` and the priors.
 
-    Centres move by 0.1 of the prior's side per unit, sides grow by exp(0.2 per unit).
+    Centres move by 0.1 of the prior's side per unit, sides grow by exp(0.2 per unit), to 64 times
+    the prior's at most: a picture can make the network say anything.
     """
     centres = priors[:, :2] + offsets[:, :2] * _VARIANCES[0] * priors[:, 2:]
-    halves = priors[:, 2:] * np.exp(offsets[:, 2:] * _VARIANCES[1]) / 2
+    growth = np.minimum(offsets[:, 2:] * _VARIANCES[1], math.log(64))
+    halves = priors[:, 2:] * np.exp(growth) / 2
     return np.concatenate([centres - halves, centres + halves], axis=1)
 
 
