@@ -208,7 +208,7 @@ def test_faces_under_8_pixels_are_refused(tmp_path):
         (b"pixels,Usage\n7 7,Training\n", r":1: no column emotion"),
         (b"emotions,pixels\n3,7 7\n", r":1: no column emotion"),
         (b"emotion,pixels,pixels\n3,7,7\n", r":1: a column twice"),
-        (HEADER.encode() + b" \r\n" * 400_000, r":2: 104857\d bytes of empty lines"),
+        (HEADER.encode() + b" \r\n" * 400_000, r":\d+: 104857\d bytes of empty lines"),
         (HEADER.encode() + b"\x07" * 1_100_000, r":2: a line of more than 1048576 bytes"),
     ],
 )
