@@ -346,7 +346,7 @@ def test_what_a_client_waited_for_that_vanished_is_not_done(
         gate.wait_for_one()
         with socket.create_connection(gated.address) as vanishing:
             vanishing.sendall(raw_request(head, grey_png))
-            while gated.app.state.service.batcher.num_waiting < 1:
+            while gated.app.state.service.batcher.num_decoded < 1:
                 assert not first.done()
         while clients.count > 1:
             assert not first.done()

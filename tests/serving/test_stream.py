@@ -182,7 +182,7 @@ def test_a_client_that_vanishes_leaves_its_place_and_its_work(
         vanishing = connect(gated.stream_url)
         with vanishing:
             vanishing.send(grey_png)
-            wait_until(lambda: gated.app.state.service.batcher.num_waiting == 1)
+            wait_until(lambda: gated.app.state.service.batcher.num_decoded == 1)
             # No farewell: the connection is reset.
             linger = struct.pack("ii", 1, 0)
             vanishing.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)

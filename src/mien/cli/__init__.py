@@ -91,13 +91,22 @@ app.command("models")(models.models)
 app.command("recipes")(recipes.recipes)
 
 
+class _TerminatedError(SystemExit):
+    """The program was told to end."""
+
+
 def _end(*_: Any) -> NoReturn:
-    """Ends the program as Ctrl-C does: what is half done is closed, summaries are written."""
-    sys.exit(128 + signal.SIGTERM)
+    raise _TerminatedError
 
 
 def main() -> None:
     """Runs the command line and exits with its code."""
     signal.signal(signal.SIGTERM, _end)
     warnings.showwarning = lambda message, *_, **__: warn(str(message))
-    sys.exit(app())
+    try:
+        sys.exit(app())
+    except _TerminatedError:
+        # What was half done is closed, summaries are written: now end as whoever told us expects.
+        sys.stdout.flush()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGTERM)

@@ -122,15 +122,12 @@ class Batcher:
 
     def _decode_all(self, decoder: Decoder) -> None:
         while (job := self._to_decode.get()) is not None:
-            if not job.answer.set_running_or_notify_cancel():
+            if job.answer.cancelled():
                 continue
             try:
                 job.rgb = decoder.decode(job.content, job.name, job.budget)
-            except BadInputError as error:
-                job.error = str(error)
             except Exception as error:
-                job.answer.set_exception(error)
-                continue
+                job.error = str(error) if isinstance(error, BadInputError) else type(error).__name__
             job.content = b""
             self._decoded.put(job)
             del job  # pictures of many megabytes: not kept while idle
@@ -141,14 +138,15 @@ class Batcher:
             while len(batch) < BATCH_PICTURES and not self._decoded.empty():
                 batch.append(self._decoded.get())
             jobs = [job for job in batch if job is not None]
-            if jobs:
-                self._answer(jobs)
-                for job in jobs:
-                    if job.rgb is not None:
-                        self._room.give_back(job.rgb.size // 3)
+            wanted = [job for job in jobs if job.answer.set_running_or_notify_cancel()]
+            if wanted:
+                self._answer(wanted)
+            for job in jobs:
+                if job.rgb is not None:
+                    self._room.give_back(job.rgb.size // 3)
             if len(jobs) < len(batch):
                 return
-            del batch, jobs
+            del batch, jobs, wanted
 
     def _answer(self, jobs: list[_Job]) -> None:
         """Answers each job; where a batch fails, each picture alone, to fail alone."""
