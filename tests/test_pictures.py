@@ -233,3 +233,13 @@ def test_resize_keeps_gradients_and_kinds() -> None:
 def test_suffixes_are_lower_case_with_a_dot() -> None:
     assert {".jpg", ".jpeg", ".png", ".webp", ".tif"} <= PICTURE_SUFFIXES
     assert all(s == s.lower() and s.startswith(".") for s in PICTURE_SUFFIXES)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "TIFF", "WEBP", "PNG"])
+def test_of_several_pictures_the_first_is_read_and_it_is_said(kind: str) -> None:
+    stream = io.BytesIO()
+    pages = [Image.new("RGB", (8, 8), colour) for colour in ((200, 0, 0), (0, 200, 0))]
+    pages[0].save(stream, kind, save_all=True, append_images=pages[1:])
+    with pytest.warns(UserWarning, match=r"two: holds 2 pictures; the first is read"):
+        rgb = read_picture(stream.getvalue(), "two")
+    assert rgb[0, 0, 0] > 150

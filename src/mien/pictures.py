@@ -44,10 +44,10 @@ def read_picture(
 ) -> np.ndarray:
     """Returns the picture as RGB uint8 `[H, W, 3]`, upright as its EXIF orientation says.
 
-    What it is, is seen from its contents, not from its name. Of a moving picture the first
-    frame is read; transparent pixels are laid on white; colour profiles are not applied. More than
-    8 bits are scaled to 8 by as many as the brightest pixel uses: a camera's 12 bits in a file of
-    16 are not black.
+    What it is, is seen from its contents, not from its name. Of a moving picture, or one of several
+    pages, the first is read, and a warning says so; transparent pixels are laid on white; colour
+    profiles are not applied. More than 8 bits are scaled to 8 by as many as the brightest pixel
+    uses: a camera's 12 bits in a file of 16 are not black.
 
     Args:
         source: A file's path, or the contents of one.
@@ -116,6 +116,12 @@ def _decode(
                 accept(picture.width * picture.height)
             if picture.format in ("JPEG", "MPO"):
                 _check_scans(stream, name)
+            if picture.format != "MPO" and getattr(picture, "n_frames", 1) > 1:
+                # cameras write MPO: a picture, and smaller or deeper ones of the same
+                warnings.warn(
+                    f"{name}: holds {picture.n_frames} pictures; the first is read",  # type: ignore[attr-defined]
+                    stacklevel=4,
+                )
             picture.load()
             return _turn(np.asarray(_to_rgb(picture, name)), orientation)
     except BadInputError:

@@ -151,8 +151,10 @@ def predict(
         grid = sinks.FaceGrid(output, sources)
         outputs.append(grid)
     elif output is not None:
-        annotated = sinks.Annotated(output, sources)
+        annotated = sinks.Annotated(output, sources, sampling)
         outputs.append(annotated)
+        for name, target in annotated.renamed:
+            note(f"{name}: its copy is {target}")
     analyzer = Analyzer(model, detector, tta, detect_every=detect_every, detect_size=detect_size)
     with ExitStack() as stack:
         if annotated is not None:

@@ -10,6 +10,7 @@ import numpy as np
 from mien.classifier import Classifier, softmax
 from mien.errors import BadInputError, MissingError, UsageError
 from mien.inference.crop import cut
+from mien.inference.cuts import mark_cuts
 from mien.inference.detecting import check_every, detect_faces
 from mien.inference.detection import Detection, Detector, cuttable
 from mien.inference.detectors import create_detector
@@ -144,7 +145,7 @@ class Analyzer:
         Without `keep` it is None for all: a video's frames then need not be held until later ones
         are known.
         """
-        read = ahead(read_pictures(pictures, sampling), lambda seen: _weight(seen.rgb))
+        read = ahead(mark_cuts(read_pictures(pictures, sampling)), lambda seen: _weight(seen.rgb))
         pairs = ahead(self._in_batches(read, keep), lambda pair: _weight(pair[1]))
         with closing(pairs):
             yield from follow(pairs)
@@ -203,6 +204,7 @@ class Analyzer:
             faces,
             frame=seen.frame,
             time_seconds=seen.time_seconds,
+            is_cut=seen.is_cut,
         )
 
     def _face(

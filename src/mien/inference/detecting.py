@@ -12,10 +12,10 @@ from dataclasses import replace
 import numpy as np
 
 from mien.errors import UsageError
-from mien.inference.detection import Detection, Detector
+from mien.inference.detection import Detection, Detector, overlaps
 from mien.inference.reading import Seen
 from mien.inference.results import follows
-from mien.inference.tracking import assign, overlaps
+from mien.inference.tracking import assign
 
 MAX_EVERY = 30
 """So many frames at most lie from one that is looked at to the next: they wait in memory."""
@@ -50,7 +50,7 @@ def detect_faces(
     waiting: list[Seen] = []  # frames that follow it
     for seen in pictures:
         last = waiting[-1] if waiting else before
-        if last is not None and not follows(seen, last):
+        if last is not None and (seen.is_cut or not follows(seen, last)):
             yield from _settle(before, waiting, detector)
             before, waiting = None, []
         if seen.rgb is None or seen.detections is not None:

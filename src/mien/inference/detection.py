@@ -63,6 +63,14 @@ def cuttable(found: Sequence[Detection], height: int, width: int) -> tuple[Detec
     return tuple(faces)
 
 
+def overlaps(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Returns the intersection over union of a box `[4]` with each of `boxes` `[N, 4]`, xyxy."""
+    low, high = np.maximum(box[:2], boxes[:, :2]), np.minimum(box[2:], boxes[:, 2:])
+    shared = np.prod(np.clip(high - low, 0, None), axis=1)
+    areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+    return shared / np.maximum(np.prod(box[2:] - box[:2]) + areas - shared, 1e-9)
+
+
 class WholePicture:
     """Takes every picture for one face, framed as the training set frames them (`none`)."""
 

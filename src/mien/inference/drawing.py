@@ -37,7 +37,7 @@ def draw_faces(rgb: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
 
     It has the picture's size, or, if its longer side is under 480 pixels, is enlarged to that.
     Bars are drawn beside faces that are large enough to read them; an uncertain expression has
-    a question mark.
+    a question mark. Of videos, the number of the face's track stands before it.
 
     Args:
         rgb: The picture, RGB uint8 `[H, W, 3]`.
@@ -63,7 +63,8 @@ def _draw_face(draw: "ImageDraw", box: tuple[int, ...], face: Face, text_size: i
     line = max(2, text_size // 7)
     draw.rectangle(box, outline=colour, width=line)
     doubt = "?" if face.uncertain else ""
-    text = f"{face.expression}{doubt} {face.confidence:.0%}"
+    number = "" if face.track_id is None else f"{face.track_id}: "
+    text = f"{number}{face.expression}{doubt} {face.confidence:.0%}"
     _draw_label(draw, left, top, text, colour, text_size)
     row = max(10, round(text_size * 0.8))
     if bottom - top >= row * len(face.probabilities):

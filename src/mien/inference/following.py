@@ -11,6 +11,9 @@ from mien.inference.tracking import Tracker, smooth_two_sided
 
 HALF_WIDTH_SECONDS = 0.5
 """Smoothing looks this far back and ahead, so a frame waits for those up to this much later."""
+MAX_HALF_WIDTH_SECONDS = 2.0
+"""Of frames further apart, two steps, up to this: of those a second apart both neighbours count a
+half, of those two seconds apart none."""
 
 Pair = tuple[FrameResult, np.ndarray | None]
 
@@ -32,6 +35,8 @@ def follow(results: Iterable[Pair]) -> Iterator[Pair]:
             yield result, rgb
             continue
         film = film or _Film()
+        if result.is_cut:
+            film.forget_faces()
         film.add(result, rgb, result.time_seconds)
         yield from film.waiting_until(result.time_seconds)
     if film is not None:
@@ -43,11 +48,22 @@ class _Film:
 
     def __init__(self) -> None:
         self._tracker = Tracker()
+        self._first: float | None = None
+        self._half_width = 0.0  # until the second frame has come
         self._waiting: deque[tuple[float, Pair]] = deque()
         self._values: dict[int, deque[tuple[float, np.ndarray]]] = defaultdict(deque)
 
+    def forget_faces(self) -> None:
+        """Takes every face that comes for one that was not seen before: the scene is another."""
+        self._tracker.forget()
+
     def add(self, result: FrameResult, rgb: np.ndarray | None, time: float) -> None:
         """Takes the next frame and tells its faces' tracks."""
+        if self._first is None:
+            self._first = time
+        elif not self._half_width:
+            step = 2 * (time - self._first)
+            self._half_width = min(max(HALF_WIDTH_SECONDS, step), MAX_HALF_WIDTH_SECONDS)
         tracks = self._tracker.update([face.box for face in result.faces], time)
         for face, track in zip(result.faces, tracks, strict=True):
             self._values[track].append((time, np.array(list(face.probabilities.values()))))
@@ -58,16 +74,17 @@ class _Film:
 
     def waiting_until(self, now: float | None) -> Iterator[Pair]:
         """Yields the frames that need no later ones any more; all, where no more will come."""
-        while self._waiting and (now is None or now - self._waiting[0][0] >= HALF_WIDTH_SECONDS):
+        width = self._half_width or HALF_WIDTH_SECONDS
+        while self._waiting and (now is None or now - self._waiting[0][0] >= width):
             time, (result, rgb) = self._waiting.popleft()
-            faces = tuple(self._smoothed(face, time) for face in result.faces)
+            faces = tuple(self._smoothed(face, time, width) for face in result.faces)
             yield replace(result, faces=faces), rgb
-            self._forget(time - HALF_WIDTH_SECONDS)
+            self._forget(time - width)
 
-    def _smoothed(self, face: Face, time: float) -> Face:
+    def _smoothed(self, face: Face, time: float, width: float) -> Face:
         assert face.track_id is not None
         times, values = zip(*self._values[face.track_id], strict=True)
-        mean = smooth_two_sided(times, np.stack(values), time, HALF_WIDTH_SECONDS)
+        mean = smooth_two_sided(times, np.stack(values), time, width)
         return replace(face, smoothed=dict(zip(face.probabilities, mean.tolist(), strict=True)))
 
     def _forget(self, before: float) -> None:

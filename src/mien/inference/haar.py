@@ -3,6 +3,7 @@
 import numpy as np
 
 from mien.inference.detection import Detection
+from mien.inference.tiles import find_in_tiles
 from mien.pictures import resize, to_grey
 
 CASCADE = "haarcascade_frontalface_default.xml"
@@ -34,6 +35,9 @@ class Haar:
 
     def detect(self, rgb: np.ndarray) -> list[Detection]:
         """Returns the faces in a picture, RGB uint8 `[H, W, 3]`, largest first, all of score 1."""
+        return find_in_tiles(self._look, rgb, self._longest_side)
+
+    def _look(self, rgb: np.ndarray) -> list[Detection]:
         height, width = rgb.shape[:2]
         longest = max(height, width)
         scale = min(max(longest, SHORTEST_LONGEST_SIDE), self._longest_side) / longest

@@ -31,6 +31,7 @@ class Seen:
         error: Why it could not be read, or None.
         frame, time_seconds: Of a frame: its number and time; else None.
         is_passing: The error is the system's, not the file's.
+        is_cut: Another scene begins with this frame.
     """
 
     source: str
@@ -40,6 +41,7 @@ class Seen:
     frame: int | None = None
     time_seconds: float | None = None
     is_passing: bool = False
+    is_cut: bool = False
 
 
 def read_pictures(

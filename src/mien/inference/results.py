@@ -85,6 +85,7 @@ class FrameResult:
             video that could not be read on.
         time_seconds: When it is shown, seconds from the video's start; None like `frame`.
         is_passing: The error is the system's, not the file's: tried again, it may be read.
+        is_cut: Another scene begins with this frame: who is in it has not been seen before.
     """
 
     source: str
@@ -95,6 +96,7 @@ class FrameResult:
     frame: int | None = None
     time_seconds: float | None = None
     is_passing: bool = False
+    is_cut: bool = False
 
     def __post_init__(self) -> None:
         unread = self.width is None or self.height is None

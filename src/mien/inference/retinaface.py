@@ -9,7 +9,8 @@ from importlib.resources import files
 
 import numpy as np
 
-from mien.inference.detection import Detection
+from mien.inference.detection import Detection, overlaps
+from mien.inference.tiles import find_in_tiles
 from mien.pictures import resize
 from mien.sessions import open_session
 
@@ -42,6 +43,9 @@ class RetinaFace:
 
     def detect(self, rgb: np.ndarray) -> list[Detection]:
         """Returns the faces in a picture, RGB uint8 `[H, W, 3]`, most certain first."""
+        return find_in_tiles(self._look, rgb, self._longest_side)
+
+    def _look(self, rgb: np.ndarray) -> list[Detection]:
         height, width = rgb.shape[:2]
         longest = max(height, width)
         scale = min(max(longest, SHORTEST_LONGEST_SIDE), self._longest_side) / longest
@@ -118,11 +122,3 @@ def suppress(boxes: np.ndarray, scores: np.ndarray, max_overlap: float = MAX_OVE
         kept.append(best)
         order = order[overlaps(boxes[best], boxes[order]) <= max_overlap]
     return np.array(kept, np.intp)
-
-
-def overlaps(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """Returns the intersection over union of a box `[4]` with each of `boxes` `[N, 4]`, xyxy."""
-    low, high = np.maximum(box[:2], boxes[:, :2]), np.minimum(box[2:], boxes[:, 2:])
-    shared = np.prod(np.clip(high - low, 0, None), axis=1)
-    areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
-    return shared / np.maximum(np.prod(box[2:] - box[:2]) + areas - shared, 1e-9)

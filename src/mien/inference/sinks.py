@@ -15,6 +15,7 @@ from mien.inference.drawing import draw_faces
 from mien.inference.parquet import ParquetRows
 from mien.inference.results import Face, FrameResult, csv_columns, follows, most_probable
 from mien.inference.sources import FaceFileSource, Source, VideoSource, source_files
+from mien.inference.video import Sampling
 from mien.inference.video_writer import VideoWriter, video_suffix
 from mien.text import printable, table_cell
 
@@ -99,7 +100,9 @@ class CsvRows:
 class Annotated:
     """Pictures and videos with what was found drawn on them, in a folder."""
 
-    def __init__(self, folder: Path, sources: Sequence[Source]) -> None:
+    def __init__(
+        self, folder: Path, sources: Sequence[Source], sampling: Sampling | None = None
+    ) -> None:
         """Decides every picture's name.
 
         They have the names of the pictures they are made of, below the folder those were found
@@ -109,12 +112,14 @@ class Annotated:
         Args:
             folder: Where they go; made when the first one is written.
             sources: All that will be read.
+            sampling: Which frames of videos: copies begin and end with them.
 
         Raises:
             UsageError: One would be written over a picture that is read, or a source holds face
                 images, which are not drawn on.
         """
         self._targets = _plan_targets(folder, sources)
+        self._sampling = sampling or Sampling()
         self._video: VideoWriter | None = None
         self._last: FrameResult | None = None
 
@@ -138,10 +143,21 @@ class Annotated:
                 _save_picture(drawn, target)
                 return
             if self._video is None:
-                self._video = VideoWriter(target, Path(result.source), *drawn.shape[:2])
+                start, end = self._sampling.start_seconds, self._sampling.end_seconds
+                size = drawn.shape[:2]
+                self._video = VideoWriter(target, Path(result.source), *size, start, end)
             self._video.write(drawn, result.time_seconds)
         except OSError as error:
             raise _unwritable(target, error) from error
+
+    @property
+    def renamed(self) -> list[tuple[str, Path]]:
+        """The videos that are written as another kind of file, and as what."""
+        return [
+            (source, target)
+            for source, target in self._targets.items()
+            if target.suffix in (".mp4", ".mkv") and Path(source).suffix.lower() != target.suffix
+        ]
 
     def close(self) -> None:
         """Completes the video under way, also after a part of it."""

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mien.inference.detection import Box
-from mien.inference.retinaface import overlaps
+from mien.inference.detection import Box, overlaps
 
 MAX_EXTRAPOLATION_SECONDS = 0.3
 """For how long a face that is out of sight is taken to move on as it did."""
@@ -74,6 +73,10 @@ class Tracker:
         self._tracks: list[_Track] = []
         self._last_id = 0
         self._time = -math.inf
+
+    def forget(self) -> None:
+        """Ends all tracks: the faces of the next frame are new ones."""
+        self._tracks = []
 
     def update(self, boxes: Sequence[Box], time_seconds: float) -> list[int]:
         """Returns the identity of each face of the next frame, in the order of the boxes.

@@ -34,7 +34,15 @@ def video_suffix(path: Path) -> str:
 class VideoWriter:
     """Writes one video; `close` completes it under its name, until then it ends in `.part`."""
 
-    def __init__(self, path: Path, source: Path, height: int, width: int) -> None:
+    def __init__(
+        self,
+        path: Path,
+        source: Path,
+        height: int,
+        width: int,
+        start_seconds: float = 0.0,
+        end_seconds: float | None = None,
+    ) -> None:
         """Opens the file.
 
         Args:
@@ -42,6 +50,8 @@ class VideoWriter:
             source: The video whose sound is copied, if it has any.
             height: Of every frame, pixels.
             width: Likewise.
+            start_seconds: The source's time at which the file begins, picture and sound.
+            end_seconds: The time at which its sound ends; the source's end, unless given.
 
         Raises:
             OSError: It cannot be written.
@@ -49,6 +59,8 @@ class VideoWriter:
         """
         import av
 
+        self._start, self._last_tick = start_seconds, -1
+        self._end = float("inf") if end_seconds is None else end_seconds
         self._path, self._unfinished = path, path.with_name(f"{path.name}.part")
         kind = "matroska" if path.suffix == ".mkv" else "mp4"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -68,12 +80,17 @@ class VideoWriter:
         self._next_sound = next(self._sound, None)
 
     def write(self, rgb: np.ndarray, time_seconds: float) -> None:
-        """Takes the next frame, RGB uint8 `[height, width, 3]`, shown at a time."""
+        """Takes the next frame, RGB uint8 `[height, width, 3]`, shown at a time of the source.
+
+        Of two frames with one time the second is shown a tick later.
+        """
         import av
 
         pixels = np.pad(rgb, self._pad, "edge") if any(map(any, self._pad)) else rgb
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), "rgb24")
-        frame.pts, frame.time_base = round(time_seconds / CLOCK), CLOCK
+        tick = max(round((time_seconds - self._start) / CLOCK), self._last_tick + 1)
+        self._last_tick = tick
+        frame.pts, frame.time_base = tick, CLOCK
         self._write_sound_until(time_seconds)
         self._output.mux(self._video.encode(frame))
 
@@ -89,18 +106,24 @@ class VideoWriter:
         self._unfinished.replace(self._path)
 
     def _copied_sound(self) -> "Generator[tuple[float, Packet], None, None]":
-        """Yields the sound's packets for the output, each with its time in seconds."""
+        """Yields the sound's packets for the output, each with its time in the source, seconds."""
         audio = self._source.streams.best("audio")
         if audio is None or audio.time_base is None:
             return
         target = self._output.add_stream_from_template(audio)
         begin = round(start_of(self._source) / audio.time_base)
+        first = begin + round(self._start / audio.time_base)
         for packet in self._source.demux(audio):
             if packet.dts is None or packet.pts is None:  # the end's empty packet
                 continue
-            packet.pts, packet.dts = packet.pts - begin, packet.dts - begin
+            time = float((packet.pts - begin) * audio.time_base)
+            if time >= self._end:
+                return
+            if self._start and time < self._start:
+                continue
+            packet.pts, packet.dts = packet.pts - first, packet.dts - first
             packet.stream = target
-            yield float(packet.pts * audio.time_base), packet
+            yield time, packet
 
     def _write_sound_until(self, time_seconds: float) -> None:
         while self._next_sound is not None and self._next_sound[0] <= time_seconds:

@@ -10,7 +10,9 @@ from mien.plots.style import MARKERS, class_colour, finish_axes, new_figure, pla
 
 MAX_PANELS = 8
 GAP_SECONDS = 1.0
-"""A line breaks where its face was away for longer."""
+GAP_STEPS = 2.5
+"""A line breaks where its face was away for longer than both: a time, and so many of the steps from
+one frame that was read to the next."""
 
 
 def draw_timeline(
@@ -38,12 +40,18 @@ def draw_timeline(
         {"color": class_colour(label), "marker": MARKERS[place % len(MARKERS)], "markersize": 5}
         for place, label in enumerate(labels)
     ]
+    moments = np.unique(np.concatenate([times for _, times, _ in tracks]))
+    step = float(np.diff(moments).min()) if len(moments) > 1 else 0.0
+    longest_step = max(GAP_SECONDS, GAP_STEPS * step)
     for axes, (name, times, probabilities) in zip(panels, shown, strict=True):
-        gaps = np.flatnonzero(np.diff(times) > GAP_SECONDS) + 1
+        is_gap = np.diff(times) > longest_step
+        lone = np.flatnonzero(np.r_[True, is_gap] & np.r_[is_gap, True])
+        gaps = np.flatnonzero(is_gap) + 1
         broken = np.insert(times.astype(float), gaps, np.nan)
         for place, look in enumerate(looks):
             values = np.insert(100 * probabilities[:, place], gaps, np.nan)
             axes.plot(broken, values, markevery=max(1, len(broken) // 10), **look)
+            axes.plot(times[lone], 100 * probabilities[lone, place], linestyle="none", **look)
         axes.set(title=plain(f"{name}: {len(times):,} frames"), ylabel="probability (%)")
         axes.set_ylim(-3, 103)
         finish_axes(axes)

@@ -9,6 +9,7 @@ import multiprocessing
 import signal
 import sys
 import threading
+import warnings
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -168,6 +169,7 @@ def _work(connection: Connection, megabytes: int, max_pixels: int) -> None:
     """
     with contextlib.suppress(ValueError):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+    warnings.simplefilter("ignore")  # clients could flood the log
     _limit_memory(megabytes)
 
     def ask(num_pixels: int) -> None:
