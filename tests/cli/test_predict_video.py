@@ -22,6 +22,7 @@ from typer.testing import CliRunner
 from made_video import write_video
 from mien.cli import app
 from mien.inference.video import read_frames
+from mien.inference.video_writer import VideoWriter
 from tiny_model import write_tiny_model
 
 
@@ -87,6 +88,70 @@ def test_the_annotated_copy_has_the_same_times_and_sound(
     assert np.ptp(frames[0].rgb) < 12, "nothing is drawn where no face is"
     assert "track 1" in result.stdout
     assert sound(copy) == sound(source) != []
+
+
+def test_a_part_is_cut_with_its_sound_and_begins_at_0(model: Path, tmp_path: Path) -> None:
+    source = tmp_path / "clip.mov"
+    face = astronaut()[:240, 100:340]
+    write_video(source, [face] * 75, [Fraction(n, 25) for n in range(75)], audio=True)
+    words = [
+        "--from",
+        "1",
+        "--to",
+        "2",
+        "--output",
+        tmp_path / "out",
+        "--csv",
+        tmp_path / "rows.csv",
+    ]
+    result = predict(model, source, *words)
+    assert result.exit_code == 0
+    copy = tmp_path / "out" / "clip.mp4"
+    assert f"{source}: its copy is {copy}" in result.stderr
+    times = [frame.time_seconds for frame in read_frames(copy)]
+    assert times == pytest.approx([n / 25 for n in range(25)], abs=0.001)
+    whole, part = sound(source), sound(copy)
+    assert part[0][0] == pytest.approx(0, abs=0.03)
+    assert part[-1][0] == pytest.approx(1, abs=0.03)
+    begin = next(n for n, (_, content) in enumerate(whole) if content == part[0][1])
+    assert [content for _, content in whole[begin : begin + len(part)]] == [c for _, c in part]
+    assert whole[begin][0] - part[0][0] == pytest.approx(1, abs=0.002)
+    rows = list(csv.DictReader((tmp_path / "rows.csv").read_text().splitlines()))
+    assert float(rows[0]["time_seconds"]) == 1.0  # rows keep the file's times
+
+
+def test_behind_damage_copy_rows_and_tracks_go_on(model: Path, tmp_path: Path) -> None:
+    source = tmp_path / "clip.mp4"
+    noise = np.random.default_rng(0).integers(0, 32, (100, 48, 64, 1), np.uint8)
+    pictures = [(100 + picture).repeat(3, axis=2) for picture in noise]
+    write_video(source, pictures, [Fraction(n, 25) for n in range(100)])
+    content = bytearray(source.read_bytes())
+    half = len(content) // 2
+    content[half : half + 3000] = np.random.default_rng(1).bytes(3000)
+    source.write_bytes(content)
+    words = ["--detector", "none", "--output", tmp_path / "out", "--csv", tmp_path / "rows.csv"]
+    result = predict(model, source, *words)
+    assert result.exit_code == 5
+    rows = list(csv.DictReader((tmp_path / "rows.csv").read_text().splitlines()))
+    errors = [row for row in rows if row["error"]]
+    faces = [row for row in rows if not row["error"]]
+    assert 1 <= len(errors) <= 2
+    assert "damaged from" in errors[0]["error"]
+    assert 70 <= len(faces) < 100
+    assert {row["track_id"] for row in faces} == {"1"}
+    frames = list(read_frames(tmp_path / "out" / "clip.mp4"))
+    assert len(frames) == len(faces)
+
+
+def test_frames_of_one_time_are_all_written(tmp_path: Path) -> None:
+    source = tmp_path / "clip.mp4"
+    write_video(source, [np.zeros((48, 64, 3), np.uint8)] * 3, [Fraction(n) for n in range(3)])
+    writer = VideoWriter(tmp_path / "copy.mp4", source, 48, 64)
+    for time in (0.0, 0.0, 1.0, 1.0, 2.0):
+        writer.write(np.zeros((48, 64, 3), np.uint8), time)
+    writer.close()
+    times = [frame.time_seconds for frame in read_frames(tmp_path / "copy.mp4")]
+    assert times == pytest.approx([0, 0, 1, 1, 2], abs=0.001)
 
 
 def sound(path: Path) -> list[tuple[float, bytes]]:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 
 from mien.inference import Face
@@ -56,3 +58,18 @@ def test_class_names_in_any_script_and_faces_at_the_edges_are_drawn() -> None:
         drawn = draw_faces(picture, [face(label, (0, 0, 480, 480)), face(label, (470, 0, 480, 9))])
         assert drawn.shape == picture.shape
         assert (drawn == 200).any()  # the colour of the user's own labels
+
+
+def test_of_videos_the_number_of_the_track_is_drawn(monkeypatch) -> None:
+    from PIL import ImageDraw
+
+    texts = []
+    draw_text = ImageDraw.ImageDraw.text
+    monkeypatch.setattr(
+        ImageDraw.ImageDraw,
+        "text",
+        lambda self, xy, text, *a, **k: (texts.append(text), draw_text(self, xy, text, *a, **k)),
+    )
+    one = face("happy", (100, 150, 300, 400))
+    draw_faces(np.zeros((500, 600, 3), np.uint8), [one, replace(one, track_id=12)])
+    assert [text for text in texts if "80%" in text] == ["happy 80%", "12: happy 80%"]

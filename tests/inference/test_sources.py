@@ -1,11 +1,15 @@
 import io
 import sys
+from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from made_video import write_video
 from mien.errors import BadInputError, MissingError, UsageError
-from mien.inference.sources import FaceFileSource, PictureSource, find_sources
+from mien.inference.sources import FaceFileSource, PictureSource, VideoSource, find_sources
+from mien.inference.video import read_frames
 
 
 @pytest.fixture
@@ -78,3 +82,27 @@ def test_nothing_to_read(tmp_path: Path) -> None:
         find_sources([tmp_path])
     with pytest.raises(MissingError, match="no such file or folder"):
         find_sources([tmp_path / "gone.jpg"])
+
+
+@pytest.mark.parametrize("kind", ["mp4", "mkv", "avi", "ts", "mpg", "asf", "flv", "h264"])
+def test_what_is_in_a_file_says_that_it_is_a_video(tmp_path: Path, kind: str) -> None:
+    """Whatever it is called, alone or in a folder."""
+    made = tmp_path / f"made.{kind}"
+    noise = np.random.default_rng(0)
+    pictures = [noise.integers(0, 256, (48, 64, 3), np.uint8) for _ in range(9)]
+    codec = "mpeg2video" if kind == "mpg" else "libx264"
+    write_video(made, pictures, [Fraction(n, 25) for n in range(9)], codec=codec, rate=25)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for name in ("plain", "wrong.jpg"):
+        (folder / name).write_bytes(made.read_bytes())
+    (folder / "words").write_text("no video")
+    found = find_sources([folder])
+    assert [source.name for source in found if isinstance(source, VideoSource)] == [
+        str(folder / "plain"),
+        str(folder / "wrong.jpg"),
+    ]
+    assert len(found) == 2
+    (alone,) = find_sources([folder / "plain"])
+    assert isinstance(alone, VideoSource)
+    assert len(list(read_frames(alone.path))) == 9

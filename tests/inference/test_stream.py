@@ -133,6 +133,44 @@ def test_smoothing_looks_both_ways_and_only_at_the_track() -> None:
     assert [face.track_id for r in results for face in r.faces] == [1, 1, 1, 2]
 
 
+@pytest.mark.parametrize(
+    ("step", "share"),
+    [
+        (0.5, 0.5),  # twice the step each way: the neighbours count a half, (1/2) / (1/2 + 1 + 1/2)
+        (1.0, 0.5),
+        (2.0, 1.0),  # too far apart to say anything of each other
+    ],
+)
+def test_sparse_frames_are_smoothed_over_their_neighbours(step: float, share: float) -> None:
+    """One frame in five is happy: how much of it stays in its own smoothed probability."""
+    box, pairs = (10.0, 10.0, 30.0, 30.0), []
+    for number in range(5):
+        values = {"happy": 1.0, "sad": 0.0} if number == 2 else {"happy": 0.0, "sad": 1.0}
+        best = "happy" if number == 2 else "sad"
+        face = Face(box, 1.0, None, best, 1.0, False, values)
+        pairs.append((FrameResult("v", 64, 48, (face,), None, number, number * step), None))
+    results = [result for result, _ in follow(pairs)]
+    happy = [result.faces[0].smoothed["happy"] for result in results]  # type: ignore[index]
+    assert happy[2] == pytest.approx(share)
+    assert happy[1] == pytest.approx(happy[3])
+    assert (happy[1] > 0) == (share < 1)
+
+
+def test_smoothing_is_the_same_at_25_and_30_frames_a_second() -> None:
+    box, middles = (10.0, 10.0, 30.0, 30.0), []
+    for rate in (25, 30):
+        pairs = []
+        for number in range(2 * rate):
+            happy = min(number / rate, 1.0)
+            values = {"happy": happy, "sad": 1 - happy}
+            best = max(values, key=values.__getitem__)
+            face = Face(box, 1.0, None, best, values[best], False, values)
+            pairs.append((FrameResult("v", 64, 48, (face,), None, number, number / rate), None))
+        results = [result for result, _ in follow(pairs)]
+        middles.append(results[rate].faces[0].smoothed["happy"])  # type: ignore[index]
+    assert middles[0] == pytest.approx(middles[1], abs=0.002)
+
+
 def test_frames_wait_half_a_second_and_no_longer() -> None:
     taken = []
 

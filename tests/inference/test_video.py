@@ -12,7 +12,14 @@ import pytest
 from made_video import write_video
 from mien.errors import BadInputError, MissingError, UsageError
 from mien.inference import video
-from mien.inference.video import Sampling, parse_every, parse_time, read_frames
+from mien.inference.video import (
+    Gap,
+    Sampling,
+    VideoFrame,
+    parse_every,
+    parse_time,
+    read_frames,
+)
 
 RED, GREY = (250, 20, 20), 60
 UNEVEN = [Fraction(time) for time in ("0", "1/25", "1/10", "1/3", "2/3", "1", "31/30", "5/2")]
@@ -191,18 +198,65 @@ def test_a_file_cut_short_gives_its_frames_and_then_the_error(
     assert len(early) == 20  # the cut lies behind what is wanted
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
-def test_damage_in_the_middle_gives_the_frames_before_it(tmp_path: Path, suffix: str) -> None:
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])
+@pytest.mark.parametrize(("num_bytes", "least"), [(40, 150), (15_000, 120)])
+def test_behind_damage_it_goes_on_at_the_next_key_frame(
+    tmp_path: Path, suffix: str, num_bytes: int, least: int
+) -> None:
     path = tmp_path / f"damaged{suffix}"
-    write_video(path, noise(50), EVEN, faststart=suffix == ".mp4")
+    soft = np.random.default_rng(0).integers(0, 32, (200, 120, 160, 1), np.uint8)
+    pictures = [(picture + number).repeat(3, axis=2) for number, picture in enumerate(soft)]
+    write_video(path, pictures, [Fraction(n, 25) for n in range(200)], rate=25)
+    content = bytearray(path.read_bytes())
+    quarter = len(content) // 4
+    random = np.random.default_rng(0).integers(0, 256, num_bytes, dtype=np.uint8)
+    content[quarter : quarter + num_bytes] = random.tobytes()
+    path.write_bytes(content)
+    read = list(read_frames(path))
+    frames = [item for item in read if isinstance(item, VideoFrame)]
+    gaps = [item.error for item in read if isinstance(item, Gap)]
+    assert least <= len(frames)
+    assert frames[-1].time_seconds == pytest.approx(199 / 25, abs=0.001)
+    if suffix != ".mkv":  # its reader finds its way again by itself, and does not tell
+        assert 1 <= len(gaps) <= 3
+    assert all(f"{path}: damaged from " in error for error in gaps)
+    for frame in frames:  # none is broken, and each has its number
+        shown = pictures[round(frame.time_seconds * 25)]
+        assert np.abs(frame.rgb.astype(int) - shown).mean() < 6
+        assert suffix == ".mkv" or abs(frame.index - frame.time_seconds * 25) < 3
+
+
+def test_where_no_key_frame_comes_any_more_it_ends(tmp_path: Path) -> None:
+    path = tmp_path / "damaged.mp4"
+    write_video(path, noise(50), EVEN, key_every=50)
     content = bytearray(path.read_bytes())
     middle = len(content) // 2
-    content[middle : middle + 15_000] = bytes(15_000)
+    content[middle : middle + 40] = bytes(40)
     path.write_bytes(content)
     times, message = read_until_error(path)
     assert 15 <= len(times) <= 28
-    assert times == pytest.approx(EVEN[: len(times)], abs=0.001)
     assert f"damaged after {times[-1]:.1f} s of 2.0 s" in message
+
+
+@pytest.mark.parametrize("audio", [False, True])
+@pytest.mark.parametrize("b_frames", [0, 2])
+def test_recordings_laid_end_to_end_are_one(tmp_path: Path, b_frames: int, audio: bool) -> None:
+    parts = []
+    for number in range(2):
+        part = tmp_path / f"{number}.ts"
+        pictures = [np.full((48, 64, 3), 100 * number + 3 * n, np.uint8) for n in range(30)]
+        times = [Fraction(n, 25) for n in range(30)]
+        write_video(part, pictures, times, b_frames=b_frames, audio=audio, rate=25)
+        parts.append(part.read_bytes())
+    path = tmp_path / "joined.ts"
+    path.write_bytes(b"".join(parts))
+    frames = list(read_frames(path))
+    assert all(isinstance(frame, VideoFrame) for frame in frames)
+    values = [frame.rgb.mean() for frame in frames if isinstance(frame, VideoFrame)]
+    wanted = [100 * number + 3 * n for number in range(2) for n in range(30)]
+    assert values == pytest.approx(wanted, abs=4)
+    times = [frame.time_seconds for frame in frames if isinstance(frame, VideoFrame)]
+    assert times == pytest.approx([times[0] + n / 25 for n in range(60)], abs=0.002)
 
 
 def test_a_file_without_its_index(tmp_path: Path) -> None:

@@ -100,6 +100,18 @@ def test_a_panel_per_track_in_percent_and_seconds() -> None:
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["sad", "happy"]
 
 
+@pytest.mark.parametrize("step", [24 / 23.976, 5.0])
+def test_lines_of_sparse_frames_hold_together_and_lone_points_are_shown(step: float) -> None:
+    """A frame a second, at a rate that no second is a whole number of frames of; one face away."""
+    times = np.array([0, 1, 2, 3, 9, 14, 15]) * step
+    values = np.full((7, 2), 0.5)
+    figure = draw_timeline(("sad", "happy"), [("one", times, values)], "t")
+    line, lone = figure.axes[0].lines[:2]
+    assert np.isnan(line.get_xdata()).tolist() == [False] * 4 + [True, False, True] + [False] * 2
+    assert lone.get_xdata().tolist() == [9 * step]
+    assert (lone.get_linestyle(), lone.get_marker()) == ("None", line.get_marker())
+
+
 def test_the_longest_tracks_are_drawn_and_counted() -> None:
     values = np.full((2, 2), 0.5)
     tracks = [(str(n), np.array([0.0, n + 1.0]), values) for n in range(12)]

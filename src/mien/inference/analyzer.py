@@ -1,5 +1,6 @@
 """Pictures and videos → faces with their expressions."""
 
+import warnings
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -104,16 +105,22 @@ class Analyzer:
 
         Raises:
             MissingError: No such file.
-            BadInputError: It is no video, or is damaged; the frames before that came first.
+            BadInputError: It is no video, or is damaged to its end; the frames before that came
+                first. Of damage that it goes on behind, a warning tells.
         """
         path = Path(video)
         if not path.is_file():
             raise MissingError(f"{path}: no such file")
         with closing(self.results([VideoSource(path, Path(path.name))], sampling)) as results:
+            error: str | None = None
             for result in results:
-                if result.error is not None:
-                    raise BadInputError(result.error)
-                yield result
+                if error is not None:  # it went on
+                    warnings.warn(error, stacklevel=2)
+                error = result.error
+                if error is None:
+                    yield result
+            if error is not None:
+                raise BadInputError(error)
 
     def results(
         self, pictures: Iterable[Picture | Source], sampling: Sampling | None = None

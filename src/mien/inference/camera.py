@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from mien.errors import BadInputError, MienError, MissingError, UsageError
-from mien.inference.video import VideoFrame, read_frames
+from mien.inference.video import Gap, VideoFrame, read_frames
 
 SCHEMES = ("rtsp", "rtsps", "http", "https")
 """The kinds of addresses that network cameras have."""
@@ -137,6 +137,8 @@ def _paced(path: Path, stop: threading.Event) -> Iterator[VideoFrame]:
     began: float | None = None
     with closing(read_frames(path)) as frames:  # type: ignore[type-var]
         for frame in frames:
+            if isinstance(frame, Gap):  # what is damaged is passed over
+                continue
             now = time.monotonic()
             began = now - frame.time_seconds if began is None else began
             if stop.wait(max(0.0, began + frame.time_seconds - now)):

@@ -27,6 +27,10 @@ def follow(results: Iterable[Pair]) -> Iterator[Pair]:
     film: _Film | None = None
     last: FrameResult | None = None
     for result, rgb in results:
+        if film is not None and last is not None and _is_gap(result, last):
+            yield from film.waiting_until(None)
+            yield result, rgb
+            continue
         if film is not None and last is not None and not follows(result, last):
             yield from film.waiting_until(None)
             film = None
@@ -41,6 +45,11 @@ def follow(results: Iterable[Pair]) -> Iterator[Pair]:
         yield from film.waiting_until(result.time_seconds)
     if film is not None:
         yield from film.waiting_until(None)
+
+
+def _is_gap(result: FrameResult, last: FrameResult) -> bool:
+    """Returns whether a result is of frames that are missing from the video under way."""
+    return result.error is not None and result.source == last.source
 
 
 class _Film:

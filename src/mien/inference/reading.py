@@ -11,7 +11,7 @@ from mien.errors import MienError, PassingError
 from mien.inference.detection import Detection, WholePicture
 from mien.inference.overlap import within
 from mien.inference.sources import FaceFileSource, PictureSource, Source, VideoSource
-from mien.inference.video import Sampling, read_frames
+from mien.inference.video import Gap, Sampling, read_frames
 from mien.pictures import read_picture
 
 Picture = np.ndarray | Path | str | bytes
@@ -106,6 +106,9 @@ def _read_one(picture: Picture, name: str) -> Seen:
 def _read_video(video: VideoSource, sampling: Sampling | None) -> Iterator[Seen]:
     try:
         for frame in read_frames(video.path, sampling):
+            if isinstance(frame, Gap):
+                yield Seen(video.name, error=frame.error)
+                continue
             yield Seen(video.name, frame.rgb, frame=frame.index, time_seconds=frame.time_seconds)
     except MienError as error:
         yield Seen(video.name, error=str(error), is_passing=isinstance(error, PassingError))

@@ -131,6 +131,8 @@ class Annotated:
         Raises:
             BadInputError: It cannot be written.
         """
+        if self._video is not None and result.error is not None:
+            return  # it may go on behind the damage
         if self._last is not None and not follows(result, self._last):
             self.close()
         self._last = result

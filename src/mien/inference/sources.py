@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mien.errors import BadInputError, MissingError, UsageError
-from mien.inference.video import VIDEO_SUFFIXES
+from mien.inference.video import VIDEO_SUFFIXES, is_video
 from mien.pictures import PICTURE_SUFFIXES
 from mien.walk import walk
 
@@ -65,9 +65,10 @@ def find_sources(arguments: Iterable[str | Path]) -> list[Source]:
 
     Args:
         arguments: Picture and video files; folders (their pictures and videos at any depth,
-            sorted; hidden files are left out, a folder that cannot be read is a source with
-            its error); patterns with `*`, `?`, `[…]` and `**`; `-` for
-            one picture's bytes on stdin; `.csv`, `.csv.gz` and `.csv.xz` files of face images.
+            sorted; of files without an ending, those that are videos; hidden files are left out, a
+            folder that cannot be read is a source with its error); patterns with `*`, `?`, `[…]`
+            and `**`; `-` for one picture's bytes on stdin; `.csv`, `.csv.gz` and `.csv.xz` files of
+            face images.
 
     Raises:
         MissingError: An argument names nothing that is there.
@@ -106,14 +107,19 @@ def _file_source(path: Path, relative: Path | None = None) -> Source:
     relative = relative or Path(path.name)
     if path.name.lower().endswith(FACE_FILE_SUFFIXES):
         return FaceFileSource(path)
-    if path.suffix.lower() in VIDEO_SUFFIXES:
+    # What is in it decides; where that tells nothing, as of a damaged file, its name does.
+    if is_video(path) or path.suffix.lower() in VIDEO_SUFFIXES:
         return VideoSource(path, relative)
     return PictureSource(str(path), path, relative)
 
 
 def _files_below(folder: Path) -> list[Source]:
-    found = walk(folder, PICTURE_SUFFIXES | VIDEO_SUFFIXES)
-    files = [_file_source(path, path.relative_to(folder)) for path in found.files]
+    found = walk(folder, PICTURE_SUFFIXES | VIDEO_SUFFIXES | {""})
+    files = [
+        _file_source(path, path.relative_to(folder))
+        for path in found.files
+        if path.suffix or is_video(path)
+    ]
     for error in found.unreadable:
         place = Path(error.partition(": ")[0])
         files.append(PictureSource(str(place), place, place.relative_to(folder), error))

@@ -22,7 +22,10 @@ if TYPE_CHECKING:  # PyAV is slow to import: functions import it when they need 
     from av.packet import Packet
     from av.video.stream import VideoStream
 
-_SUFFIXES = "mp4 m4v mov avi mkv webm mpg mpeg wmv flv 3gp ts mts m2ts ogv"
+_SUFFIXES = (
+    "mp4 m4v mov qt 3gp 3g2 f4v avi mkv webm mpg mpeg m2v vob wmv asf flv ts mts m2ts ogv ogm "
+    "h264 264 h265 265 hevc"
+)
 VIDEO_SUFFIXES = frozenset(f".{suffix}" for suffix in _SUFFIXES.split())
 """The endings, in lower case, that mark a file in a folder as a video."""
 
@@ -33,6 +36,10 @@ _DECLARES_DURATION = frozenset({"mov", "matroska", "avi", "flv", "asf"})
 _PASSING_NAMES = "EIO EACCES EPERM ENOENT ESTALE ETIMEDOUT ENODEV ENXIO EMFILE ENFILE EREMOTEIO"
 # What the system says of a file, not FFmpeg of what is in it.
 _PASSING = frozenset(getattr(errno, name, None) for name in _PASSING_NAMES.split()) - {None}
+# The containers that are cut and joined by laying files end to end.
+_BEGINS_ANEW = frozenset({"mpegts", "mpeg"})
+_HOLD_SECONDS = 1  # how long one of them may take to show after the mark
+_BROKEN = "a frame cannot be decoded whole"
 _SHORT_SECONDS = Fraction(1, 2)
 _MICROSECOND = Fraction(1, 1_000_000)
 _TIME = re.compile(r"(?:(?:(\d+):(?=\d+:))?(\d+):)?(\d+(?:\.\d*)?|\.\d+)", re.ASCII)
@@ -52,6 +59,17 @@ class VideoFrame:
     index: int
     time_seconds: float
     rgb: np.ndarray
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Frames that are damaged, and left out.
+
+    Attributes:
+        error: Which, and what is wrong with them.
+    """
+
+    error: str
 
 
 @dataclass
@@ -130,8 +148,12 @@ def parse_time(text: str) -> float:
     raise UsageError(f"{text!r}: expected a time like 90, 1:30 or 1:02:03.5")
 
 
-def read_frames(path: Path, sampling: Sampling | None = None) -> Iterator[VideoFrame]:
+def read_frames(path: Path, sampling: Sampling | None = None) -> Iterator[VideoFrame | Gap]:
     """Returns an iterator over the frames that are wanted, in the order they are shown.
+
+    Where frames are damaged there is a gap, and it goes on at the next key frame, which needs no
+    other. Recordings laid end to end, whose times begin anew, are one: each goes on where the one
+    before ended.
 
     The file is read from its beginning also where the start is later, so that indices are exact;
     frames that are not wanted are decoded, but not converted. Closing the iterator closes the file.
@@ -155,7 +177,14 @@ def read_frames(path: Path, sampling: Sampling | None = None) -> Iterator[VideoF
     container = open_video(path)
     try:
         upright = Upright(getattr(container.streams.best("video"), "sample_aspect_ratio", None))
-        for index, (time, frame) in enumerate(_timed_frames(path, container, end)):
+        index = -1
+        for time, frame in _timed_frames(path, container, end):
+            if isinstance(frame, _Lost):
+                index += frame.num_frames
+                if time >= start:
+                    yield Gap(frame.error)
+                continue
+            index += 1
             pulse.num_frames += 1
             if end is not None and time >= end:
                 break
@@ -216,6 +245,35 @@ def duration_of(path: Path) -> float | None:
     return None if duration is None else max(0.0, float(duration * _MICROSECOND))
 
 
+_PICTURE_BRANDS = frozenset((b"avif", b"avis", b"heic", b"heix", b"heim", b"mif1", b"msf1"))
+_QUICKTIME = frozenset((b"moov", b"mdat", b"wide", b"free", b"skip"))
+_BEGINNINGS = (
+    b"\x1aE\xdf\xa3",  # Matroska, WebM
+    b"FLV",
+    b"OggS",
+    b"\x30\x26\xb2\x75\x8e\x66\xcf\x11",  # ASF
+    *(b"\0\0\1" + bytes([code]) for code in (0xBA, 0xB3, 0x67, 0x09)),  # MPEG; raw H.264
+    *(b"\0\0\0\1" + bytes([code]) for code in (0x67, 0x09, 0x06, 0x40)),  # raw H.264, H.265
+)
+
+
+def is_video(path: Path) -> bool:
+    """Returns whether a file begins as videos do; what cannot be read does not."""
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as stream:
+            head = stream.read(400)
+    except OSError:
+        return False
+    if head[4:8] == b"ftyp":
+        return head[8:12] not in _PICTURE_BRANDS
+    if head[4:8] in _QUICKTIME or (head[:4] == b"RIFF" and head[8:12] == b"AVI "):
+        return True
+    is_stream = any(head[at : at + 1] == head[at + 188 : at + 189] == b"G" for at in (0, 4))
+    return head.startswith(_BEGINNINGS) or (is_stream and len(head) >= 200)
+
+
 def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
 
@@ -247,6 +305,9 @@ class _Progress:
         problem: Why reading ended before the file did.
         passes: That is the system's fault, not the file's.
         places: Of an AVI: where the packets lie whose frames have not been shown yet.
+        damage: What is wrong with the frames from here to the next key frame.
+        damaged_at: The time of the first of them, on the stream's clock, if it is known.
+        num_lost: How many of them have come.
     """
 
     ending: Fraction | None = None
@@ -255,15 +316,38 @@ class _Progress:
     problem: str | None = None
     passes: bool = False
     places: deque[int] = field(default_factory=deque)
+    damage: str | None = None
+    damaged_at: int | None = None
+    num_lost: int = 0
+
+    def lose(self, damage: str, pts: int | None) -> None:
+        """Takes down that what comes is damaged, up to a key frame after it."""
+        if self.damage is None:
+            self.damage = damage
+        if pts is not None:
+            self.damaged_at = max(pts, self.damaged_at or pts)
+
+    def is_whole_again(self, frame: "av.VideoFrame") -> bool:
+        """Returns whether a frame is a good key frame behind all damage."""
+        late = self.damaged_at is None or frame.pts is None or frame.pts > self.damaged_at
+        return frame.key_frame and not frame.is_corrupt and late
 
     def fail(self, error: Exception) -> None:
         """Takes an error down."""
         self.problem, self.passes = _reason(error), getattr(error, "errno", None) in _PASSING
 
 
+@dataclass(frozen=True)
+class _Lost:
+    """So many frames were damaged."""
+
+    num_frames: int
+    error: str
+
+
 def _timed_frames(
     path: Path, container: "InputContainer", end: Fraction | None
-) -> "Iterator[tuple[Fraction, av.VideoFrame]]":
+) -> "Iterator[tuple[Fraction, av.VideoFrame | _Lost]]":
     """Returns frames with their times; after the last good one, the error if there is one."""
     from av.error import FFmpegError
 
@@ -272,28 +356,47 @@ def _timed_frames(
     rate = stream.average_rate or stream.guessed_rate or 25
     progress = _Progress()
     time = before = None
+    shift = Fraction(0)
     try:
         for frame in _decode(container, stream, progress):
             if frame.is_corrupt:
-                progress.problem = "a frame cannot be decoded whole"
-                break
+                if _cannot_go_on(container):
+                    progress.problem = _BROKEN
+                    break
+                progress.lose(_BROKEN, frame.pts)
+            if progress.damage is not None and not progress.is_whole_again(frame):
+                progress.num_lost += 1
+                continue
             if progress.places and clock is not None:
                 time = progress.places.popleft() * clock - origin
             elif frame.pts is not None and clock is not None:
                 # Not frame.time_base: frames that come when the decoder is emptied have none.
-                time = frame.pts * clock - origin
+                time = frame.pts * clock - origin + shift
             else:
                 # Some streams, raw ones above all, give no times: go on from the frame before by
                 # the average rate, which is all there is to go by.
                 time = Fraction(0) if time is None else time + 1 / Fraction(rate)
             if before is not None and time < before:  # recordings laid end to end, mostly
-                progress.problem = f"its times go back to {_seconds(time)}"
-                time = before
-                break
+                if not _BEGINS_ANEW & {*container.format.name.split(",")}:
+                    progress.problem = f"its times go back to {_seconds(time)}"
+                    time = before
+                    break
+                next_time = before + (1 + progress.num_lost) / Fraction(rate)
+                time, shift = next_time, shift + next_time - time
+            if progress.damage is not None:
+                since = "its beginning" if before is None else _seconds(before)
+                if before is not None:  # packets that are not even found count by their times
+                    by_time = round((time - before) * Fraction(rate)) - 1
+                    progress.num_lost = max(progress.num_lost, by_time)
+                error = f"{path}: damaged from {since} to {_seconds(time)} ({progress.damage})"
+                yield time, _Lost(progress.num_lost, error)
+                progress.damage, progress.damaged_at, progress.num_lost = None, None, 0
             before = time
             yield time, frame
     except (FFmpegError, ValueError) as error:
         progress.fail(error)
+    time = before
+    progress.problem = progress.problem or progress.damage
     declared = _declared_duration(container, stream)
     whole = "" if declared is None else f" of {_seconds(declared)}"
     if progress.shown is not None and not progress.problem:
@@ -329,18 +432,29 @@ def _video_stream(path: Path, container: "InputContainer") -> "VideoStream":
 def _decode(
     container: "InputContainer", stream: "VideoStream", progress: _Progress
 ) -> "Iterator[av.VideoFrame]":
-    """Returns the frames of all good packets; an error of the decoder's is raised at once.
+    """Returns the frames of all good packets; what the decoder cannot read, `progress` tells.
 
-    The frames it then still holds are given up: some of them may lie after the damage.
+    Of an AVI its error is raised: the frames that it then still holds are given up, for some of
+    them may lie after the damage.
     """
+    from av.error import FFmpegError
+
     # AVI has no times of showing, only places one frame apart; those that FFmpeg makes up are out
     # of order where frames are stored out of order. So the first frame shown has the first place.
-    avi = container.format.name == "avi"
+    avi = _cannot_go_on(container)
     for packet in _good_packets(container, stream, progress):
         if packet.stream_index == stream.index:
             if avi and packet.dts is not None:
                 progress.places.append(packet.dts)
-            yield from stream.codec_context.decode(packet)  # type: ignore[arg-type]
+            try:
+                frames = stream.codec_context.decode(packet)  # type: ignore[arg-type]
+            except FFmpegError as error:
+                if avi or getattr(error, "errno", None) in _PASSING:
+                    raise
+                progress.lose(_reason(error), packet.pts)
+                progress.num_lost += 1
+                continue
+            yield from frames
     yield from stream.codec_context.decode(None)
 
 
@@ -352,15 +466,18 @@ def _good_packets(
 
     incomplete = None
     try:
-        for packet in container.demux():
-            if not packet.size:  # PyAV's marks of the end, one a stream
-                continue
-            if incomplete is not None and incomplete.stream_index == stream.index:
-                progress.problem = "a packet is damaged"
-                return
-            # One that nothing follows was cut short; damaged sound alone harms no picture.
-            incomplete = packet if packet.is_corrupt else None
-            if incomplete is not None:
+        for packet, is_corrupt in _judged(container, stream):
+            is_video = packet.stream_index == stream.index
+            if incomplete is not None and is_video and incomplete.stream_index == stream.index:
+                # Another follows, so it is not the last one, which was cut short.
+                if _cannot_go_on(container):
+                    progress.problem = "a packet is damaged"
+                    return
+                progress.lose("a packet is damaged", incomplete.pts)
+                progress.num_lost += 1
+            if is_video or incomplete is None or incomplete.stream_index != stream.index:
+                incomplete = packet if is_corrupt else None  # damaged sound harms no picture
+            if is_corrupt:
                 continue
             if packet.pts is not None:
                 shown = packet.pts * packet.time_base
@@ -372,6 +489,42 @@ def _good_packets(
     except FFmpegError as error:
         progress.fail(error)
     progress.cut = incomplete is not None
+
+
+def _judged(container: "InputContainer", stream: "VideoStream") -> "Iterator[tuple[Packet, bool]]":
+    """Yields packets, each with whether it is damaged.
+
+    Where recordings may be laid end to end, the mark of a packet means no more than that the
+    next one begins, if times go back soon.
+    """
+    begins_anew = _BEGINS_ANEW & {*container.format.name.split(",")}
+    clock = stream.time_base
+    held: list[Packet] = []
+    for packet in container.demux():
+        if not packet.size:  # PyAV's marks of the end, one a stream
+            continue
+        is_video = packet.stream_index == stream.index
+        if not held and not (begins_anew and is_video and packet.is_corrupt and packet.dts):
+            yield packet, packet.is_corrupt
+            continue
+        held.append(packet)
+        if not is_video or packet.dts is None or clock is None:
+            continue
+        since = (packet.dts - (held[0].dts or 0)) * clock
+        if since < 0:
+            yield from ((each, False) for each in held)
+        elif since > _HOLD_SECONDS:
+            yield held[0], True
+            yield from ((each, each.is_corrupt) for each in held[1:])
+        else:
+            continue
+        held = []
+    yield from ((each, each.is_corrupt) for each in held)
+
+
+def _cannot_go_on(container: "InputContainer") -> bool:
+    """Returns whether frames behind damage cannot be placed: an AVI has no times of showing."""
+    return container.format.name == "avi"
 
 
 def start_of(container: "InputContainer") -> Fraction:
