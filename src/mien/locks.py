@@ -1,6 +1,9 @@
 """One writer to an output folder: two would lose each other's rows without a word."""
 
+import shutil
+import time
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, Timeout
@@ -9,6 +12,7 @@ from mien.errors import UsageError
 
 LOCK = ".lock"
 """The file in an output folder that its writer holds; an empty one is left behind."""
+LEFT_SECONDS = 86_400.0
 
 
 class FolderLock:
@@ -47,3 +51,13 @@ class FolderLock:
         """Lets others have the folder; more than once does no harm."""
         if self._lock is not None:
             self._lock.release(force=True)
+
+
+def remove_left_over(unfinished: Iterable[Path]) -> None:
+    """Removes half files and folders that their writers, killed, have left for a day."""
+    for path in unfinished:
+        try:
+            if time.time() - path.stat().st_mtime > LEFT_SECONDS:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        except OSError:
+            pass  # another process was quicker, or it may not be removed

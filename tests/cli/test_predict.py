@@ -117,6 +117,16 @@ def test_annotated_pictures_of_a_folder_keep_their_places(
     assert drawn == [Path("a.png"), Path("more/a.png"), Path("sky.jpg")]
 
 
+def test_a_picture_too_large_for_its_kind_becomes_png(model: Path, tmp_path: Path) -> None:
+    """What it is, is seen from its contents: a PNG that is called WebP, which ends at 16,383."""
+    Image.new("L", (17_000, 20)).save(tmp_path / "wide.png")
+    (tmp_path / "wide.png").rename(tmp_path / "wide.webp")
+    outcome = Outcome(model, tmp_path / "wide.webp", "--output", tmp_path / "out")
+    assert outcome.code == 0, outcome.err
+    with Image.open(tmp_path / "out" / "wide.png") as copy:
+        assert copy.size[0] == 17_000
+
+
 def test_sources_are_never_written_over(model: Path, album: Path, tmp_path: Path) -> None:
     before = {p: p.read_bytes() for p in album.rglob("*.*")}
     for arguments in (

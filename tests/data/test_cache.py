@@ -1,5 +1,6 @@
 """The cache: when it answers, when it must not, and what damages it."""
 
+import hashlib
 import os
 import time
 import warnings
@@ -145,6 +146,41 @@ def test_damage_is_noticed_and_mended(cache, faces, parses, damage):
     assert len(parses) == 2
     same(first, read(faces))
     assert len(parses) == 2
+
+
+HEADERS = (
+    b"[]",
+    b"null",
+    b"{}",
+    b'{"shapes": 3}',
+    b'{"shapes": {"labels": [-1], "rows": [9e99], "images": [[]]}}',
+    b'{"label_names": 1, "sources": null, "splits": 7, "shapes": {"images": [1, 8, 8]}}',
+    b"\xff\xfe",
+    b"[" * 100_000,
+)
+
+
+@pytest.mark.parametrize("header", HEADERS)
+def test_a_header_that_says_anything_is_no_more_than_damage(cache, faces, parses, header):
+    """Its checksum is right: whoever writes a file can write that too."""
+    first = read(faces)
+    (entry,) = kept(cache)
+    body = header + b"\n" + bytes(100)
+    entry.write_bytes(hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
+    with pytest.warns(UserWarning, match="damaged cache, reading afresh"):
+        same(first, read(faces))
+
+
+def test_half_files_of_writers_that_were_killed_are_removed_after_a_day(cache, faces, parses):
+    read(faces)
+    (entry,) = kept(cache)
+    old, new = entry.with_name(".old"), entry.with_name(".new")
+    for half in (old, new):
+        half.write_bytes(b"half")
+    os.utime(old, (1e9, 1e9))
+    entry.unlink()
+    read(faces)
+    assert (old.exists(), new.exists()) == (False, True)
 
 
 def test_a_damaged_stamp_is_not_believed(cache, faces, settled, parses):

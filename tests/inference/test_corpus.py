@@ -164,6 +164,40 @@ def test_a_damaged_record_is_refused_and_a_half_line_cut_off(
         Corpus(found, tmp_path / "out", settings, resume=True)
 
 
+def test_a_record_that_was_tampered_with_never_leads_outside(
+    settings: VideoSettings, tmp_path: Path
+) -> None:
+    found = videos(write_clip(tmp_path / "a.mp4"))
+    finish(Corpus(found, tmp_path / "out", settings))
+    journal = tmp_path / "out" / "corpus.jsonl"
+    first, line = journal.read_text().splitlines()
+    outside = ("../outside.csv", "/tmp/outside.csv", "x/../../outside.csv", 3, None, ["a"], "")
+    for table in outside[:-1]:
+        page = {**json.loads(line), "table": table, "is_final": False}
+        journal.write_text(f"{first}\n{json.dumps(page)}\n")
+        with pytest.raises(BadInputError, match=r"corpus\.jsonl: damaged"):
+            Corpus(found, tmp_path / "out", settings, resume=True)
+    random = np.random.default_rng(0)
+    values = (None, 0, -1, "x", [], {}, 1e400, {"a": 1}, True)
+    for _ in range(200):  # one value of it, at any depth, is another
+        page = json.loads(line)
+        place = page
+        while True:
+            keys = list(place) if isinstance(place, dict) else list(range(len(place)))
+            key = keys[random.integers(len(keys))]
+            if isinstance(place[key], dict | list) and place[key] and random.random() < 0.7:
+                place = place[key]
+                continue
+            place[key] = values[random.integers(len(values))]
+            break
+        journal.write_text(f"{first}\n{json.dumps(page)}\n")
+        try:
+            Corpus(found, tmp_path / "out", settings, resume=True)._lock.release()
+        except BadInputError as error:
+            assert "corpus.jsonl: damaged" in str(error)
+    assert {path.name for path in tmp_path.iterdir()} == {"a.mp4", "out"}
+
+
 def workers() -> list[psutil.Process]:
     """The processes this one has started, but for the tracker that goes with them."""
     return [

@@ -1,11 +1,14 @@
 """Targets mixed of labels, FER+ votes and a teacher; folds left out."""
 
+import io
 import json
+import re
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from drawn_faces import drawn_set, write_fer_csv
@@ -15,6 +18,7 @@ from mien.cli import app
 from mien.data import assign_folds, read, write_teacher
 from mien.errors import UsageError
 from mien.recipes import load_recipe
+from mien.training import checkpoint
 from mien.training.data import read_training_data
 from mien.training.lr_range import lr_range_test
 from mien.training.search_faces import faces_for_trials
@@ -236,3 +240,30 @@ def test_a_prior_that_is_taken_back_moves_the_logits_by_its_logarithm(files, tmp
     shift = [each.logits(faces.images[:5]) * each.config.temperature for each in (before, after)]
     expected = -0.5 * np.log(counts / counts.sum())
     np.testing.assert_allclose(shift[1] - shift[0], np.tile(expected, (5, 1)), atol=1e-3)
+
+
+def test_a_checkpoint_of_something_else_is_an_error(files, tmp_path):
+    """Whole and with the right checksum, but keys are missing, or are of another network."""
+    data, _, _ = files
+    run = tmp_path / "run"
+    words = ["--data", str(data), "--output", str(run), "--recipe", "logistic"]
+    settings = ["--set", "train.epochs=1", "--set", "train.batch_size=16"]
+    assert CliRunner().invoke(app, ["train", *words, *settings]).exit_code == 0
+    content = checkpoint.read(run)
+    assert content is not None
+    changes = {
+        "it lacks net": lambda page: page.pop("net"),
+        "it lacks best, last": lambda page: (page.pop("best"), page.pop("last")),
+        "not of this run's recipe": lambda page: page.update(net={"other": torch.zeros(3)}),
+        "not of this run's recipe: .param_groups": lambda page: page.update(optimizer={}),
+    }
+    for message, change in changes.items():
+        page = dict(content)
+        change(page)
+        payload = io.BytesIO()
+        torch.save(page, payload)
+        (run / "checkpoint.pt").write_bytes(payload.getvalue())
+        shutil.rmtree(run / "model", ignore_errors=True)
+        result = CliRunner().invoke(app, ["train", "--resume", str(run)])
+        assert result.exit_code == 3, result.output
+        assert re.search(message, result.stderr), result.stderr

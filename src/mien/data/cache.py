@@ -24,6 +24,7 @@ import numpy as np
 from platformdirs import user_cache_path
 
 from mien.data.face_set import FaceSet
+from mien.locks import remove_left_over
 
 _FORMAT = 1  # to be raised whenever reading the same files gives something else
 _SETTLED_SECONDS = 2.0
@@ -80,7 +81,7 @@ def load(key: Key) -> FaceSet | None:
         return None
     try:
         return _unpack(np.fromfile(key.path, np.uint8))
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # whatever a damaged file brings about, the set can be read afresh
         warnings.warn(f"{key.path}: damaged cache, reading afresh ({error})", stacklevel=3)
         return None
 
@@ -158,6 +159,7 @@ def _write(path: Path, pieces: "list[bytes] | list[bytes | memoryview]") -> None
     """Writes a file that is there whole or not at all; a failure only warns."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        remove_left_over(path.parent.glob(".*"))
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".")
         try:
             with os.fdopen(handle, "wb") as stream:

@@ -12,8 +12,10 @@ import os
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Self
+
+from pydantic import TypeAdapter
 
 from mien.errors import BadInputError, UsageError
 from mien.inference.corpus_worker import Finished, Reached, Task, VideoSettings, write_error
@@ -63,10 +65,17 @@ class VideoRecord:
         return f"{self.source}: {self.summary.num_frames} frames, {seconds:.1f} s, {faces}"
 
     @classmethod
-    def from_json(cls, page: dict[str, Any]) -> Self:
-        """Returns what `to_json` returned a page of."""
-        fields = dict(page)
-        return cls(summary=VideoSummary.from_json(fields.pop("summary")), **fields)
+    def from_json(cls, page: Any) -> Self:
+        """Returns what `to_json` returned a page of.
+
+        Raises:
+            ValueError: It is no such page, or its table lies outside the corpus's folder.
+        """
+        record = TypeAdapter(cls).validate_python(page)
+        table = PurePosixPath(record.table)
+        if table.is_absolute() or ".." in table.parts or Path(record.table).drive:
+            raise ValueError(f"a table outside the folder: {record.table}")
+        return record
 
 
 class Corpus:

@@ -58,6 +58,10 @@ class TextLines:
         print(printable(line), file=self._stream, flush=True)
 
 
+_LARGEST = {".webp": 16_383, ".jpg": 65_500, ".jpeg": 65_500}
+"""The longest sides, pixels, that these can hold; larger pictures become PNG."""
+
+
 class ErrorLines:
     """A line per picture that could not be read."""
 
@@ -185,6 +189,8 @@ def shown_in_video(face: Face) -> Face:
 def _save_picture(rgb: np.ndarray, target: Path) -> None:
     from PIL import Image
 
+    if max(rgb.shape) > _LARGEST.get(target.suffix.lower(), max(rgb.shape)):
+        target = target.with_suffix(".png")
     target.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(rgb).save(target, quality=92)
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -63,13 +63,6 @@ class VideoSummary:
     def to_json(self) -> dict[str, Any]:
         """Returns it as JSON's types."""
         return asdict(self)
-
-    @classmethod
-    def from_json(cls, page: dict[str, Any]) -> Self:
-        """Returns what `to_json` returned a page of."""
-        overall = page["overall"] and TrackSummary(**page["overall"])
-        tracks = tuple(TrackSummary(**track) for track in page["tracks"])
-        return cls(**page | {"overall": overall, "tracks": tracks})
 
 
 class Summing:

@@ -14,6 +14,9 @@ from mien.training.state import Measured, TrainingState
 
 CHECKPOINT = "checkpoint.pt"
 FORMAT = 1
+_ABOUT = ("identity", "recipe", "torch", "threads", "epoch", "step", "losses")
+_STATE = ("net", "optimizer", "average", "average_updates", "scaler", "targets")
+_KEYS = {*_ABOUT, *_STATE, "selection_labels", "best", "last"}
 _MAGIC = b"mien checkpoint\n"
 """Then come the 32 bytes of the SHA-256 of what follows them, which torch reads. Files of mien 0.1
 begin with that at once."""
@@ -96,6 +99,8 @@ def read(run: Path) -> dict[str, Any] | None:
         raise BadInputError(f"{path}: not a readable checkpoint: {reason}") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise BadInputError(f"{path}: not a checkpoint that this version of mien reads")
+    if missing := sorted(_KEYS - content.keys()):
+        raise BadInputError(f"{path}: not a whole checkpoint: it lacks {', '.join(missing)}")
     return content
 
 
@@ -118,6 +123,20 @@ def restore(
             )
     if content["recipe"] != state.recipe.model_dump_json():
         raise BadInputError("the run's recipe.toml was changed after its checkpoint was written")
+    try:
+        _put_back(state, content)
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise BadInputError(f"the checkpoint is not of this run's recipe: {reason}") from error
+    warnings = []
+    if content["torch"] != str(torch.__version__):
+        warnings.append(f"torch was {content['torch']} and is {torch.__version__}")
+    if content["threads"] != torch.get_num_threads():
+        warnings.append(f"threads were {content['threads']} and are {torch.get_num_threads()}")
+    return [f"{warning}: the result may differ in its last bits" for warning in warnings]
+
+
+def _put_back(state: TrainingState, content: Mapping[str, Any]) -> None:
     state.epoch, state.step = content["epoch"], content["step"]
     state.losses = list(content["losses"])
     state.bare_net.load_state_dict(content["net"])
@@ -131,9 +150,3 @@ def restore(
         state.accelerator.scaler.load_state_dict(content["scaler"])
     if content["best"]:
         state.best = Measured(**content["best"])
-    warnings = []
-    if content["torch"] != str(torch.__version__):
-        warnings.append(f"torch was {content['torch']} and is {torch.__version__}")
-    if content["threads"] != torch.get_num_threads():
-        warnings.append(f"threads were {content['threads']} and are {torch.get_num_threads()}")
-    return [f"{warning}: the result may differ in its last bits" for warning in warnings]

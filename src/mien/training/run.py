@@ -1,5 +1,6 @@
 """Training as one call: data and recipe → a run; going on after a stop; export."""
 
+import glob
 import os
 import platform
 import shutil
@@ -20,7 +21,7 @@ from mien import run_folder
 from mien.data import FaceSet
 from mien.errors import BadInputError, MienError, MissingError, UsageError
 from mien.evaluation import evaluate, fit_temperature, score, truth_of
-from mien.locks import FolderLock
+from mien.locks import FolderLock, remove_left_over
 from mien.model_folder import INSIDE, CropGeometry, ModelConfig, read_config, resolve
 from mien.models import count_macs, count_parameters, load_classifier
 from mien.recipes import Recipe, parse_recipe
@@ -212,6 +213,7 @@ def _export(
     votes = None if votes is None else votes.numpy()
     config = _config(recipe, info, net, measured, labels, votes, run)
     output.parent.mkdir(parents=True, exist_ok=True)
+    remove_left_over(output.parent.glob(f".{glob.escape(output.name)}.part-*"))
     unfinished = output.with_name(f".{output.name}.part-{os.getpid()}")
     try:
         write_model_folder(unfinished, net, config, in_channels(recipe, info.channels), half)
