@@ -4,14 +4,16 @@ import csv
 import io
 import json
 import os
+import re
 import sys
+from html import unescape
 
 import pytest
 from skimage.data import astronaut
 from typer.testing import CliRunner
 
 from mien.cli import app
-from mien.text import printable, printable_lines, table_cell
+from mien.text import markdown, printable, printable_lines, table_cell
 from tiny_model import write_tiny_model
 
 
@@ -66,3 +68,17 @@ def test_a_picture_of_any_name_is_a_row_everywhere(name, tmp_path, monkeypatch):
     assert parquet.read_table("rows.parquet")["source"].to_pylist() == [shown]
     text = CliRunner().invoke(app, ["predict", *options])
     assert text.stdout.startswith(f"{shown}: ")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["happy", "a|b", "<b>x</b>", "# x", "*x*", "[a](http://b)", "`x`", "a\nb", "ärgerlich", "&lt;"],
+)
+def test_a_name_in_a_markdown_table_shows_as_it_is(name: str) -> None:
+    """Rendered by a real parser: one cell, the name's characters, and no markup."""
+    from markdown_it import MarkdownIt
+
+    page = MarkdownIt("commonmark").enable("table")
+    html = page.render(f"| a | b |\n|---|---|\n| {markdown(name)} | 2 |\n")
+    cells = re.findall(r"<td>(.*?)</td>", html)
+    assert [unescape(cell) for cell in cells] == [printable(name), "2"]

@@ -7,6 +7,7 @@ import re
 _HARMFUL = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#|~!>$])")
 _FORMULA = ("=", "+", "-", "@")
 
 
@@ -21,6 +22,11 @@ def printable(text: str) -> str:
 def printable_lines(text: str) -> str:
     """Returns the same of a message of several lines, which stay lines."""
     return "\n".join(map(printable, text.split("\n")))
+
+
+def markdown(text: str) -> str:
+    """Returns what shows as the text in a cell of a Markdown table, whatever it holds."""
+    return _MARKDOWN.sub(r"\\\1", printable(text)).replace("&", "&amp;").replace("<", "&lt;")
 
 
 def table_cell(value: object) -> object:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from mien.model_folder import ModelConfig
+from mien.text import markdown
 
 _CARD = """\
 # {title}
@@ -16,8 +17,8 @@ pictures, never what a person feels.
 | classes | {labels} |
 | input | uint8 `[N, {input_size}, {input_size}, {channels}]`: {seen} |
 | output | calibrated logits `[N, {num_labels}]` (temperature {temperature:.3f} is inside) |
-| trained on | {train_faces} faces, split {train_split!r} |
-| selected on | {selection_faces} faces, split {selection_split!r} |
+| trained on | {train_faces} faces, split '{train_split}' |
+| selected on | {selection_faces} faces, split '{selection_split}' |
 | epochs | {epoch} of {epochs}, seed {seed} |
 | cost of training | {flop:.1e} FLOP, {minutes} minutes ({machine}) |
 | data hash | `{data_hash}` |
@@ -69,16 +70,16 @@ def model_card(config: ModelConfig) -> str:
         architecture=config.architecture,
         parameters=f"{record['parameters']:,}",
         mmacs=f"{record['mmacs']:.1f}",
-        labels=", ".join(config.labels),
+        labels=", ".join(map(markdown, config.labels)),
         input_size=config.input_size,
         channels=config.channels,
         seen=f"{part}, {'grey' if config.channels == 1 else 'RGB'}",
         num_labels=len(config.labels),
         temperature=config.temperature,
         train_faces=f"{record['train_faces']:,}",
-        train_split=record["train_split"],
+        train_split=markdown(record["train_split"]),
         selection_faces=f"{record['selection_faces']:,}",
-        selection_split=record["selection_split"],
+        selection_split=markdown(record["selection_split"]),
         epoch=record["epoch"],
         epochs=record["recipe"]["train"]["epochs"],
         flop=record["training_flop"],
@@ -146,7 +147,7 @@ def _votes(record: dict[str, Any]) -> str:
     if votes is None:
         return ""
     alarms = [
-        f"| {name} | {share['count']} | {share['share']:.2%} "
+        f"| {markdown(name)} | {share['count']} | {share['share']:.2%} "
         f"| {share['ci95'][0]:.2%} to {share['ci95'][1]:.2%} |"
         for name, share in votes["false_alarms"].items()
     ]
@@ -176,7 +177,7 @@ def _votes(record: dict[str, Any]) -> str:
 
 def _class_rows(report: dict[str, Any]) -> str:
     return "\n".join(
-        f"| {name} | {row['precision']:.3f} | {row['recall']:.3f} | {row['f1']:.3f} "
+        f"| {markdown(name)} | {row['precision']:.3f} | {row['recall']:.3f} | {row['f1']:.3f} "
         f"| {row['support']} |"
         for name, row in report["per_class"].items()
     )

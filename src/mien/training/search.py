@@ -282,8 +282,9 @@ def kept_epoch(values: dict[int, float], recipe: Recipe) -> int:
 class _Unrepeated(BaseSampler):
     """Proposes as TPE does (Bergstra et al. 2011), but never what an earlier trial has.
 
-    A proposal is a function of the seed, of the trials before it and of their outcome: a study
-    that was stopped and gone on with proposes what an untouched one would.
+    A proposal is a function of the seed, of the trials before it and of their outcome. A trial that
+    was killed is tried again with the settings it had; those after it were proposed without its
+    outcome, so that a study with kills may go another way than one without.
     """
 
     def __init__(self, space: SearchSpace, seed: int) -> None:
@@ -335,10 +336,10 @@ def _result(study: optuna.Study, plan: _Plan) -> SearchResult:
     recipe = None
     if best is not None:
         words = ", ".join(f"{key}={value}" for key, value in best.settings.items())
-        finished = sum(trial.value is not None for trial in trials)
-        description = (
-            f"Best of {finished} trials of mien tune, {plan.metric} {best.value:.4f}: {words}"
-        )
+        whole = sum(trial.state == "complete" for trial in trials)
+        pruned = sum(trial.state == "pruned" for trial in trials)
+        ended = f"{whole} trials" + (f" and {pruned} that were pruned" if pruned else "")
+        description = f"Best of {ended} of mien tune, {plan.metric} {best.value:.4f}: {words}"
         recipe = plan.space.recipe_with({**best.settings, "description": description})
     return SearchResult(plan.metric, trials, best, recipe)
 
