@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -87,6 +88,9 @@ def test_frames_come_with_their_pictures(serve: Any, analyzer: Analyzer) -> None
                 assert websocket.subprotocol == "mien.v1"
                 pairs = [told(websocket) for _ in range(4)]
                 assert told(other)[0]["state"] == "running"
+            counted = httpx.get(f"{server.url}/metrics").text
+            (number,) = re.findall(r'mien_pictures_total{outcome="read"} (\d+)', counted)
+            assert int(number) >= 4
     for page, jpeg in pairs:
         assert jpeg is not None
         with Image.open(BytesIO(jpeg)) as picture:

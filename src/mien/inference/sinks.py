@@ -149,9 +149,9 @@ class Annotated:
                 _save_picture(drawn, target)
                 return
             if self._video is None:
+                height, width = drawn.shape[:2]
                 start, end = self._sampling.start_seconds, self._sampling.end_seconds
-                size = drawn.shape[:2]
-                self._video = VideoWriter(target, Path(result.source), *size, start, end)
+                self._video = VideoWriter(target, Path(result.source), height, width, start, end)
             self._video.write(drawn, result.time_seconds)
         except OSError as error:
             raise _unwritable(target, error) from error

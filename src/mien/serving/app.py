@@ -41,6 +41,7 @@ def create_app(settings: Settings, analyzer: Analyzer, live: LiveCamera | None =
         batcher.start()
         try:
             if live is not None:
+                live.sinks.append(metrics)
                 live.start()
             yield
         finally:

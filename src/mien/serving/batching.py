@@ -165,10 +165,9 @@ class Batcher:
         self._metrics.batch_pictures.observe(len(jobs))
         for job in jobs:
             self._metrics.queue_seconds.observe(start - job.since)
-            self._metrics.pictures.labels("unread" if job.error else "read").inc()
             if job.error is not None:
-                job.answer.set_result(FrameResult(job.name, error=job.error))
-                continue
-            result = replace(next(found), source=job.name)
-            self._metrics.faces.inc(len(result.faces))
+                result = FrameResult(job.name, error=job.error)
+            else:
+                result = replace(next(found), source=job.name)
+            self._metrics.write(result)
             job.answer.set_result(result)

@@ -1,8 +1,11 @@
 """What the service counts, for Prometheus; an own registry per application."""
 
+import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.process_collector import ProcessCollector
 from starlette.types import Scope
+
+from mien.inference.results import FrameResult
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
@@ -51,6 +54,11 @@ class Metrics:
             buckets=(1, 2, 4, 8, 16),
             registry=registry,
         )
+
+    def write(self, result: FrameResult, rgb: np.ndarray | None = None) -> None:
+        """Counts a picture or frame that was looked at, as a sink of results."""
+        self.pictures.labels("unread" if result.error else "read").inc()
+        self.faces.inc(len(result.faces))
 
     def count_answer(self, scope: Scope, status: int) -> None:
         """Counts an answer; addresses where nothing is count as one, so that they stay few."""
