@@ -3,7 +3,7 @@
     python benchmarks/memory.py [--recipe emocnn] [--steps 3] [--repeats 3]
 
 Faces are random pixels in FER2013's size: the arithmetic is the same. "returned" is glibc's and
-torch's default, "kept" what mien sets (`mien.training.memory`). Each figure is a process of its own
+torch's default, "kept" what mien sets (`mien.memory`). Each figure is a process of its own
 with the first epoch left out; the ratio is of the medians.
 """
 

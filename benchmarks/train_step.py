@@ -229,7 +229,7 @@ def convolutions(recipe: str, steps: int) -> float:
 
     from mien.models import create_model
     from mien.recipes import load_recipe
-    from mien.training.memory import reuse_freed_memory
+    from mien.memory import reuse_freed_memory
 
     reuse_freed_memory()
     page = load_recipe(recipe)

@@ -243,3 +243,16 @@ def test_of_several_pictures_the_first_is_read_and_it_is_said(kind: str) -> None
     with pytest.warns(UserWarning, match=r"two: holds 2 pictures; the first is read"):
         rgb = read_picture(stream.getvalue(), "two")
     assert rgb[0, 0, 0] > 150
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"),
+    [((3001, 4003, 3), (300, 401)), ((4000, 4000), (500, 333)), ((9000, 1200, 3), (1000, 133))],
+)
+def test_large_pictures_shrink_as_pillow_shrinks_them_in_less_memory(
+    shape: tuple[int, ...], size: tuple[int, int]
+) -> None:
+    image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    whole = Image.fromarray(image)
+    expected = whole.resize(size[::-1], Image.Resampling.BILINEAR, reducing_gap=3.0)
+    assert np.array_equal(resize(image, *size), np.asarray(expected))

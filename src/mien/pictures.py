@@ -31,6 +31,8 @@ MAX_SCANS = 200
 """Of a progressive JPEG, each of which is a pass over all of it; cameras and programs write ten."""
 
 _ORIENTATION_TAG = 0x0112
+_GAP = 3.0
+_LARGE = 8_000_000  # pixels
 _BACKGROUND = (255, 255, 255)
 _opening = threading.Lock()  # warnings.catch_warnings is not safe between threads
 
@@ -40,7 +42,7 @@ def read_picture(
     name: str | None = None,
     max_pixels: int = MAX_PIXELS,
     formats: tuple[str, ...] = FORMATS,
-    accept: Callable[[int], None] | None = None,
+    accept: Callable[[int, int], int] | None = None,
 ) -> np.ndarray:
     """Returns the picture as RGB uint8 `[H, W, 3]`, upright as its EXIF orientation says.
 
@@ -54,7 +56,8 @@ def read_picture(
         name: What errors call it; the path, unless given.
         max_pixels: Largest width x height that is decoded (Pillow itself ends at 178 million).
         formats: Which are decoded, as Pillow calls them.
-        accept: Told width x height before it is decoded; may raise.
+        accept: Told width and height before it is decoded; returns the whole number by which it is
+            made smaller, or raises.
 
     Raises:
         MissingError: No such file.
@@ -96,8 +99,33 @@ def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
     if image.shape[:2] == (height, width):
         return image
+    if image.shape[0] * image.shape[1] > _LARGE:
+        image, box = _reduced(image, height, width)
+    else:
+        box = None
     picture = Image.fromarray(image)
-    return np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=3.0))
+    gap = None if box else _GAP
+    small = picture.resize((width, height), Image.Resampling.BILINEAR, box, reducing_gap=gap)
+    return np.asarray(small)
+
+
+def _reduced(
+    image: np.ndarray, height: int, width: int
+) -> tuple[np.ndarray, tuple[float, float, float, float]]:
+    """Returns the image at a whole fraction of its size, and what is left of it to be resized.
+
+    That is what Pillow does first. Here it goes in bands, for it would copy the whole image.
+    """
+    from PIL import Image
+
+    across = max(1, int(image.shape[1] / width / _GAP))
+    down = max(1, int(image.shape[0] / height / _GAP))
+    rows = max(1, _LARGE // (8 * image.shape[1] * down)) * down
+    bands = [
+        np.asarray(Image.fromarray(image[top : top + rows]).reduce((across, down)))
+        for top in range(0, image.shape[0], rows)
+    ]
+    return np.concatenate(bands), (0, 0, image.shape[1] / across, image.shape[0] / down)
 
 
 def _decode(
@@ -105,15 +133,14 @@ def _decode(
     name: str,
     max_pixels: int,
     formats: tuple[str, ...],
-    accept: Callable[[int], None] | None,
+    accept: Callable[[int, int], int] | None,
 ) -> np.ndarray:
     from PIL import UnidentifiedImageError
 
     try:
         picture, orientation = _open(stream, name, max_pixels, formats)
         with picture:
-            if accept is not None:
-                accept(picture.width * picture.height)
+            factor = 1 if accept is None else accept(picture.width, picture.height)
             if picture.format in ("JPEG", "MPO"):
                 _check_scans(stream, name)
             if picture.format != "MPO" and getattr(picture, "n_frames", 1) > 1:
@@ -123,7 +150,10 @@ def _decode(
                     stacklevel=4,
                 )
             picture.load()
-            return _turn(np.asarray(_to_rgb(picture, name)), orientation)
+            rgb = _to_rgb(picture, name)
+        if factor > 1:
+            rgb = rgb.reduce(factor)
+        return _turn(np.asarray(rgb), orientation)
     except BadInputError:
         raise
     except UnidentifiedImageError as error:

@@ -9,11 +9,14 @@ from io import BytesIO
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from PIL import Image
+from skimage.data import astronaut
 
 from mien.errors import BadInputError
 from mien.inference import Analyzer
+from mien.inference.retinaface import RetinaFace
 from mien.serving.app import create_app
 from mien.serving.decoding import Decoder, PixelBudget, Room
 from mien.serving.settings import Settings
@@ -58,7 +61,7 @@ def test_what_takes_too_long_is_refused_and_the_next_is_read() -> None:
     try:
         with pytest.raises(BadInputError, match=r"slow: takes longer than 0.5 s to decode"):
             decoder.decode(many_scans(190, 6000), "slow", PixelBudget(10**9))
-        assert decoder.decode(encode(30, 20), "after", PixelBudget(10**9)).shape == (20, 30, 3)
+        assert decoder.decode(encode(30, 20), "after", PixelBudget(10**9)).rgb.shape == (20, 30, 3)
     finally:
         decoder.close()
 
@@ -85,10 +88,29 @@ def test_the_pictures_of_a_request_share_its_pixels(strict: Any) -> None:
     assert refused == {"the pictures of one request may have 5 megapixels together"}
 
 
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_large_picture_is_read_smaller_and_told_in_its_own_pixels(
+    client: httpx.Client, orientation: int
+) -> None:
+    face = Image.fromarray(astronaut()).resize((2001, 2001))
+    large = Image.new("RGB", (5003, 3001), (90, 90, 90))
+    large.paste(face, (1400, 500))
+    stored = large.rotate(90, expand=True) if orientation == 6 else large
+    exif, stream = Image.Exif(), BytesIO()
+    exif[0x0112] = orientation
+    stored.save(stream, "JPEG", exif=exif)
+    (result,) = client.post("/v1/predict", content=stream.getvalue()).json()["results"]
+    assert (result["width"], result["height"]) == (5003, 3001)
+    (found,) = result["faces"]
+    (alone,) = RetinaFace().detect(np.asarray(large))
+    assert found["box"] == pytest.approx(alone.box, abs=12)
+    assert found["landmarks"][0] == pytest.approx(alone.landmarks[0], abs=12)  # type: ignore[index]
+
+
 def test_a_decoder_that_dies_is_replaced(decoder: Decoder) -> None:
     """As the system's out-of-memory killer, or a bug of a decoder, would end it."""
     budget = PixelBudget(10**9)
-    assert decoder.decode(encode(30, 20), "first", budget).shape == (20, 30, 3)
+    assert decoder.decode(encode(30, 20), "first", budget).rgb.shape == (20, 30, 3)
     with ThreadPoolExecutor() as pool:
         slow = pool.submit(decoder.decode, many_scans(190, 4000), "slow", budget)
         time.sleep(0.1)
@@ -97,7 +119,7 @@ def test_a_decoder_that_dies_is_replaced(decoder: Decoder) -> None:
         os.kill(decoder._process.pid, signal.SIGKILL)
         with pytest.raises(BadInputError, match="slow: damaged, or needs more than 500 MB"):
             slow.result(PATIENCE_SECONDS)
-    assert decoder.decode(encode(30, 20), "after", budget).shape == (20, 30, 3)
+    assert decoder.decode(encode(30, 20), "after", budget).rgb.shape == (20, 30, 3)
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="limits memory on Linux")  # noqa: PTH110
@@ -106,7 +128,7 @@ def test_memory_has_a_limit() -> None:
     try:
         with pytest.raises(BadInputError, match=r"memory|MB"):
             decoder.decode(encode(6000, 6000), "large", PixelBudget(10**9))
-        assert decoder.decode(encode(30, 20), "after", PixelBudget(10**9)).shape == (20, 30, 3)
+        assert decoder.decode(encode(30, 20), "after", PixelBudget(10**9)).rgb.shape == (20, 30, 3)
     finally:
         decoder.close()
 

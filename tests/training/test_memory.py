@@ -7,7 +7,7 @@ import sys
 COUNT_FAULTS = """
 import resource, sys
 import numpy as np
-from mien.training.memory import reuse_freed_memory
+from mien.memory import reuse_freed_memory
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

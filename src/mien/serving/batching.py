@@ -2,6 +2,7 @@
 
 import queue
 import threading
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from time import monotonic
@@ -11,8 +12,8 @@ import numpy as np
 from mien.errors import BadInputError
 from mien.inference.analyzer import Analyzer
 from mien.inference.detection import Detection, Detector
-from mien.inference.results import FrameResult
-from mien.serving.decoding import Decoder, PixelBudget, Room
+from mien.inference.results import Face, FrameResult
+from mien.serving.decoding import Decoded, Decoder, PixelBudget, Room
 from mien.serving.metrics import Metrics
 from mien.serving.settings import Settings
 
@@ -28,7 +29,7 @@ class _Job:
     budget: PixelBudget
     answer: Future[FrameResult] = field(default_factory=Future)
     since: float = field(default_factory=monotonic)
-    rgb: np.ndarray | None = None
+    picture: Decoded | None = None
     error: str | None = None
 
 
@@ -41,6 +42,26 @@ class _MostCertain:
 
     def detect(self, rgb: np.ndarray) -> list[Detection]:
         return self.detector.detect(rgb)[: self.max_faces]
+
+
+def _num_pixels(jobs: Sequence[_Job]) -> int:
+    return sum(job.picture.width * job.picture.height for job in jobs if job.picture is not None)
+
+
+def _in_full_size(result: FrameResult, picture: Decoded) -> FrameResult:
+    """Returns the result in pixels of the picture as it came."""
+    factor = picture.factor
+    if factor == 1:
+        return result
+
+    def moved(face: Face) -> Face:
+        left, top, right, bottom = (value * factor for value in face.box)
+        box = (left, top, min(right, picture.width), min(bottom, picture.height))
+        points = face.landmarks and tuple((x * factor, y * factor) for x, y in face.landmarks)
+        return replace(face, box=box, landmarks=points)
+
+    faces = tuple(map(moved, result.faces))
+    return replace(result, width=picture.width, height=picture.height, faces=faces)
 
 
 class Batcher:
@@ -125,7 +146,7 @@ class Batcher:
             if job.answer.cancelled():
                 continue
             try:
-                job.rgb = decoder.decode(job.content, job.name, job.budget)
+                job.picture = decoder.decode(job.content, job.name, job.budget)
             except Exception as error:
                 job.error = str(error) if isinstance(error, BadInputError) else type(error).__name__
             job.content = b""
@@ -141,18 +162,17 @@ class Batcher:
             wanted = [job for job in jobs if job.answer.set_running_or_notify_cancel()]
             if wanted:
                 self._answer(wanted)
-            for job in jobs:
-                if job.rgb is not None:
-                    self._room.give_back(job.rgb.size // 3)
-            if len(jobs) < len(batch):
+            is_over, num_pixels = len(jobs) < len(batch), _num_pixels(jobs)
+            del batch, jobs, wanted  # before others may take their room
+            self._room.give_back(num_pixels)
+            if is_over:
                 return
-            del batch, jobs, wanted
 
     def _answer(self, jobs: list[_Job]) -> None:
         """Answers each job; where a batch fails, each picture alone, to fail alone."""
         start = monotonic()
         try:
-            pictures = [job.rgb for job in jobs if job.rgb is not None]
+            pictures = [job.picture.rgb for job in jobs if job.picture is not None]
             found = iter(list(self._analyzer.results(pictures)))
         except Exception as error:
             if len(jobs) == 1:
@@ -165,9 +185,9 @@ class Batcher:
         self._metrics.batch_pictures.observe(len(jobs))
         for job in jobs:
             self._metrics.queue_seconds.observe(start - job.since)
-            if job.error is not None:
+            if job.picture is None:
                 result = FrameResult(job.name, error=job.error)
             else:
-                result = replace(next(found), source=job.name)
+                result = _in_full_size(replace(next(found), source=job.name), job.picture)
             self._metrics.write(result)
             job.answer.set_result(result)

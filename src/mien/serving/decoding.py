@@ -5,7 +5,9 @@ each is decoded by a process with limits of time and memory, which is replaced w
 """
 
 import contextlib
+import math
 import multiprocessing
+import os
 import signal
 import sys
 import threading
@@ -24,6 +26,9 @@ from mien.serving.settings import Settings
 _START_SECONDS = 30.0
 _MAX_PIXELS_AT_ONCE = 40_000_000
 """Decoded pictures of so many pixels may be in memory, of all clients; a larger one goes alone."""
+MANY_PIXELS = 10_000_000
+"""Larger pictures are made smaller by a whole number: detectors see 1280 pixels a side, and what
+they find there is still larger than the classifier needs."""
 
 
 @dataclass
@@ -33,24 +38,41 @@ class PixelBudget:
     left: int
 
 
+@dataclass(frozen=True)
+class Decoded:
+    """A picture.
+
+    Attributes:
+        rgb: uint8 `[H, W, 3]`, upright.
+        width, height: What it had before it was made smaller, pixels.
+        factor: By how much.
+    """
+
+    rgb: np.ndarray
+    width: int
+    height: int
+    factor: int
+
+
 class Room:
-    """Memory for decoded pictures: who needs some waits until there is enough."""
+    """Memory for decoded pictures: who needs some waits until there is enough, or all is free."""
 
     def __init__(self, num_pixels: int = _MAX_PIXELS_AT_ONCE) -> None:
-        self._total = self._left = num_pixels
+        self._total, self._taken = num_pixels, 0
         self._changed = threading.Condition()
 
     def take(self, num_pixels: int) -> None:
         """Waits for room for a picture."""
-        needed = min(num_pixels, self._total)
         with self._changed:
-            self._changed.wait_for(lambda: self._left >= needed)
-            self._left -= needed
+            self._changed.wait_for(
+                lambda: not self._taken or self._taken + num_pixels <= self._total
+            )
+            self._taken += num_pixels
 
     def give_back(self, num_pixels: int) -> None:
-        """Ends the stay of a picture."""
+        """Ends the stay of pictures."""
         with self._changed:
-            self._left += min(num_pixels, self._total)
+            self._taken -= num_pixels
             self._changed.notify_all()
 
 
@@ -70,8 +92,8 @@ class Decoder:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _is_closed: bool = False
 
-    def decode(self, content: bytes, name: str, budget: PixelBudget) -> np.ndarray:
-        """Returns a picture as RGB uint8 `[H, W, 3]`, for which room was taken.
+    def decode(self, content: bytes, name: str, budget: PixelBudget) -> Decoded:
+        """Returns a picture for which room was taken.
 
         Raises:
             BadInputError: It is no picture, or damaged, or breaks a limit.
@@ -81,25 +103,30 @@ class Decoder:
             connection = self._started()
             connection.send((content, name))
             reply = self._answer(connection, seconds)
-            if isinstance(reply, int):
-                if reply > budget.left:
+            width = height = 0
+            if isinstance(reply, tuple):
+                width, height = reply
+                if width * height > budget.left:
                     connection.send("refused")
                     self._answer(connection, seconds)
                     raise BadInputError(
                         f"{name}: the pictures of one request may have "
                         f"{self.settings.max_pixels / 1e6:g} megapixels together"
                     )
-                budget.left -= reply
-                self.room.take(reply)
-                taken = reply
+                budget.left -= width * height
+                self.room.take(width * height)
+                taken = width * height
                 connection.send("go")
                 reply = self._answer(connection, seconds)
             if isinstance(reply, str):
                 raise BadInputError(reply)
             rgb = np.empty(reply, np.uint8)
-            connection.recv_bytes_into(rgb.data.cast("B"))
+            _receive(connection, rgb)
             taken = 0
-            return rgb
+            factor = _factor(width, height)
+            if rgb.shape[:2] != (-(-height // factor), -(-width // factor)):  # it was turned
+                width, height = height, width
+            return Decoded(rgb, width, height, factor)
         except TimeoutError:
             self.end()
             raise BadInputError(f"{name}: takes longer than {seconds:g} s to decode") from None
@@ -153,6 +180,10 @@ class Decoder:
         return connection.recv()
 
 
+def _factor(width: int, height: int) -> int:
+    return max(1, math.ceil(math.sqrt(width * height / MANY_PIXELS)))
+
+
 def _context() -> Any:
     if sys.platform == "win32":
         return multiprocessing.get_context("spawn")
@@ -164,18 +195,19 @@ def _context() -> Any:
 def _work(connection: Connection, megabytes: int, max_pixels: int) -> None:
     """Decodes the pictures that come, until no more can come.
 
-    For each: takes content and name; gives the number of its pixels, and waits to be let go on;
-    gives its shape and its bytes. Instead of either, it may give why it cannot be read.
+    For each: takes content and name; gives its width and height, and waits to be let go on; gives
+    its shape, three numbers, and its bytes. Instead of either, it may give why it cannot be read.
     """
     with contextlib.suppress(ValueError):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     warnings.simplefilter("ignore")  # clients could flood the log
     _limit_memory(megabytes)
 
-    def ask(num_pixels: int) -> None:
-        connection.send(num_pixels)
+    def ask(width: int, height: int) -> int:
+        connection.send((width, height))
         if connection.recv() != "go":
             raise BadInputError("refused")
+        return _factor(width, height)
 
     with contextlib.suppress(EOFError, OSError):
         connection.send("ready")
@@ -187,8 +219,30 @@ def _work(connection: Connection, megabytes: int, max_pixels: int) -> None:
                 connection.send(str(error))
                 continue
             connection.send(rgb.shape)
-            connection.send_bytes(rgb.data.cast("B"))
+            _send(connection, rgb)
             del rgb, content
+
+
+def _send(connection: Connection, rgb: np.ndarray) -> None:
+    if sys.platform == "win32":
+        connection.send_bytes(rgb.data.cast("B"))
+        return
+    rest = rgb.data.cast("B")
+    while rest:
+        rest = rest[os.write(connection.fileno(), rest) :]
+
+
+def _receive(connection: Connection, rgb: np.ndarray) -> None:
+    """Fills an array with what `_send` sends; `Connection` would hold a second copy of it."""
+    if sys.platform == "win32":
+        connection.recv_bytes_into(rgb.data.cast("B"))
+        return
+    rest = rgb.data.cast("B")
+    while rest:
+        count = os.readv(connection.fileno(), [rest])
+        if not count:
+            raise EOFError
+        rest = rest[count:]
 
 
 def _limit_memory(megabytes: int) -> None:

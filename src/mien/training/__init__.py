@@ -6,7 +6,7 @@ import os
 # over. It reads this when torch loads it, so it stands above every import of torch.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-from mien.training.memory import HUGE_PAGES
+from mien.memory import HUGE_PAGES
 
 os.environ.setdefault(HUGE_PAGES, "1")
 

@@ -15,10 +15,10 @@ from mien.classifier import as_channels
 from mien.data import FaceSet
 from mien.errors import BadInputError, UsageError
 from mien.evaluation import Truth, truth_of
+from mien.memory import reuse_freed_memory
 from mien.models import FaceClassifier, architecture, create_model, evaluating
 from mien.recipes import Recipe
 from mien.training.averaging import Average
-from mien.training.memory import reuse_freed_memory
 from mien.training.optimizers import build_optimizer
 from mien.training.teaching import Teachers, load_teachers
 from mien.views import centre_crop
