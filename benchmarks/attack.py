@@ -46,6 +46,7 @@ from mien.classifier import Classifier  # noqa: E402
 from mien.data import read  # noqa: E402
 from mien.errors import MienError  # noqa: E402
 from mien.inference.video import read_frames  # noqa: E402
+from mien.model_folder import write_manifest  # noqa: E402
 from mien.pictures import read_picture  # noqa: E402
 from mien.training import checkpoint  # noqa: E402
 from tiny_model import write_tiny_model  # noqa: E402
@@ -56,13 +57,14 @@ SEED = 0
 def damaged(content: bytes, chance: random.Random) -> bytes:
     """Returns contents cut short, with bits flipped, or with bytes put in."""
     whole = bytearray(content)
-    for _ in range(chance.choice((0, 1, 4, 40))):
-        whole[chance.randrange(len(whole))] ^= chance.randrange(1, 256)
-    if chance.random() < 0.4:
-        del whole[chance.randrange(1, len(whole)) :]
-    if chance.random() < 0.3:
-        place = chance.randrange(len(whole))
-        whole[place:place] = chance.randbytes(chance.randrange(1, 64))
+    while whole == content:
+        for _ in range(chance.choice((0, 1, 4, 40))):
+            whole[chance.randrange(len(whole))] ^= chance.randrange(1, 256)
+        if chance.random() < 0.4:
+            del whole[chance.randrange(1, len(whole)) :]
+        if chance.random() < 0.3:
+            place = chance.randrange(len(whole))
+            whole[place:place] = chance.randbytes(chance.randrange(1, 64))
     return bytes(whole)
 
 
@@ -117,6 +119,7 @@ def attack_files(folder: Path) -> Iterator[tuple[str, int, str]]:
     yield _tried("checkpoints with one bit flipped", 300, read_checkpoint)
 
     model = write_tiny_model(folder / "model")
+    write_manifest(model)
     network = (model / "model.onnx").read_bytes()
 
     def read_model() -> None:
@@ -280,6 +283,8 @@ def service_attacks(server: Server) -> Iterator[tuple[str, Callable[[], str]]]:
         for _ in range(2000):
             with contextlib.suppress(OSError), server.connect() as connection:
                 connection.sendall(chance.randbytes(chance.randrange(1, 200)) + b"\r\n\r\n")
+                connection.settimeout(0.1)
+                connection.recv(1000)
         return "2,000 connections that speak no HTTP"
 
     yield "nothing but /healthz", lambda: time.sleep(5) or "5 s"
@@ -312,7 +317,8 @@ def attack_service() -> Iterator[tuple[str, str, float, float]]:
 
             def weigh(memory: list[int] = memory, over: threading.Event = over) -> None:
                 while not over.wait(0.1):
-                    memory.append(server.memory())
+                    with contextlib.suppress(psutil.Error):  # a decoder that ends meanwhile
+                        memory.append(server.memory())
 
             watchers = [threading.Thread(target=each) for each in (watch, weigh)]
             for watcher in watchers:
@@ -321,7 +327,7 @@ def attack_service() -> Iterator[tuple[str, str, float, float]]:
             over.set()
             for watcher in watchers:
                 watcher.join()
-            yield name, words, max(waits), max(memory) / 1e6
+            yield name, words, max(waits, default=0.0), max(memory, default=0) / 1e6
         yield "all of them: written to the log", f"{server.log} bytes", 0.0, 0.0
     finally:
         server.end()
