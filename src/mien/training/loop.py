@@ -242,7 +242,7 @@ def _measured(state: TrainingState, started: float) -> EpochRecord:
     counts = torch.tensor(
         [float(progress.loss_sum), float(progress.num_correct), progress.num_faces],
         device=state.train_faces.device,
-        dtype=torch.float32 if state.train_faces.device.type == "mps" else torch.float64,
+        dtype=torch.float32,  # Apple's GPUs have no float64
     )
     counts = cast(Tensor, state.accelerator.reduce(counts))
     loss_sum, num_correct, num_faces = counts.tolist()
