@@ -164,6 +164,17 @@ def main() -> None:
         keys = ("parameters", "mmacs", "training_flop", "minutes", "selection", "selection_tta")
         summary = {key: record[key] for key in keys}
         (RECORDS / run.name / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n")
+    groups, voted = read_runs()
+    PAGE.write_text(page(groups) + votes_page(voted))
+    shipped = list_recipes()
+    draw({name: runs for name, runs in groups.items() if name in shipped})
+    text = README.read_text()
+    before, _, rest = text.partition(BEGIN)
+    README.write_text(before + readme_part() + rest.partition(END)[2])
+
+
+def read_runs() -> tuple[dict[str, list[Run]], list[Run]]:
+    """Returns the finished runs by recipe, and those that votes taught."""
     folders = [folder for folder in sorted(RECORDS.iterdir()) if (folder / SUMMARY).exists()]
     runs = [
         Run(
@@ -178,10 +189,7 @@ def main() -> None:
     for run in runs:
         if run not in voted:
             groups[run.name.rpartition("-")[0]].append(run)
-    PAGE.write_text(page(groups) + votes_page(voted))
-    shipped = list_recipes()
-    draw({name: runs for name, runs in groups.items() if name in shipped})
-    write_readme()
+    return groups, voted
 
 
 def page(groups: dict[str, list[Run]]) -> str:
@@ -273,8 +281,8 @@ def draw(groups: dict[str, list[Run]]) -> None:
     write_figure(figure, PICTURE)
 
 
-def write_readme() -> None:
-    """Puts the figures of the models inside between the README's two marks."""
+def readme_part() -> str:
+    """Returns what stands in the README on the models inside, its two marks around it."""
     default, labels = (read_config(resolve(name)).training for name in ("default", "fer2013"))
     votes, own = default["selection"]["votes"], labels["selection"]
     of_labels = json.loads((RECORDS / "mien_m-0" / VOTES).read_text())
@@ -300,9 +308,7 @@ def write_readme() -> None:
         "",
         END,
     ]
-    text = README.read_text()
-    before, _, rest = text.partition(BEGIN)
-    README.write_text(before + "\n".join(lines) + rest.partition(END)[2])
+    return "\n".join(lines)
 
 
 def training(record: dict[str, Any]) -> str:

@@ -227,9 +227,9 @@ def convolutions(recipe: str, steps: int) -> float:
     import torch
     from torch import nn
 
+    from mien.memory import reuse_freed_memory
     from mien.models import create_model
     from mien.recipes import load_recipe
-    from mien.memory import reuse_freed_memory
 
     reuse_freed_memory()
     page = load_recipe(recipe)

@@ -108,6 +108,8 @@ class Http(_Watched, H11Protocol):
 class WebSockets(_Watched, WebSocketsSansIOProtocol):
     """WebSockets; a handshake that was refused with an answer is no error to be logged."""
 
+    _has_failed = False
+
     def is_at_work(self) -> bool:
         """Returns whether it is open; how long it may be silent then, the application says."""
         return self.handshake_complete and not self.close_sent
@@ -116,6 +118,25 @@ class WebSockets(_Watched, WebSocketsSansIOProtocol):
         """Returns whether it is closing for too long, or its client does not read."""
         late = super().is_overdue() and not self.is_at_work()
         return late or self.transport.get_write_buffer_size() > MAX_UNREAD_BYTES
+
+    def data_received(self, data: bytes) -> None:
+        """Goes on with a client; what it sends behind a mistake is thrown away."""
+        if not self._has_failed:
+            super().data_received(data)
+
+    def handle_parser_exception(self) -> None:
+        """Tells the client what was wrong, and ends when it does.
+
+        To close at once, with data of its that nobody has read, would take the words back.
+        """
+        close, self._has_failed, self.close_sent = self.conn.close_sent, True, True
+        assert close is not None
+        self.queue.put_nowait(
+            {"type": "websocket.disconnect", "code": close.code, "reason": close.reason}
+        )
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.transport.resume_reading()
+        self.transport.write_eof()
 
     def shutdown(self) -> None:
         """Ends the connection; a handshake under way may be in no state to be answered."""
