@@ -129,8 +129,9 @@ def collect(run: Path) -> None:
     shutil.copyfile(run / RECIPE, target / RECIPE)
     shutil.copyfile(run / METRICS, target / METRICS)
     page = json.loads((run / INFO).read_text())
-    for key in ("data", "votes", "teacher", "init"):
+    for key in ("data", "votes", "init"):
         page[key] = Path(page[key]).name if page[key] else None
+    page["teacher"] = [Path(name).name for name in page["teacher"] or []]
     (target / INFO).write_text(json.dumps(page, indent=2) + "\n")
 
 

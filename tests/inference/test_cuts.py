@@ -1,6 +1,6 @@
 """Cuts between scenes, told from pans, zooms, fades and flashes; and what a cut does to tracks."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from fractions import Fraction
 from pathlib import Path
 
@@ -32,7 +32,7 @@ def window(picture: np.ndarray, top: float, left: float) -> np.ndarray:
 SCENES = {name: scene(name) for name in ("astronaut", "coffee", "chelsea", "rocket", "camera")}
 
 
-def frames_of(pictures: list[np.ndarray]) -> Iterator[Seen]:
+def frames_of(pictures: list[np.ndarray]) -> Generator[Seen, None, None]:
     for number, rgb in enumerate(pictures):
         yield Seen("v", rgb, frame=number, time_seconds=number / 25)
 

@@ -129,6 +129,7 @@ class Camera:
 
     def __init__(self) -> None:
         self.doings: list[str] = []
+        self.sinks: list[object] = []
 
     def start(self) -> None:
         self.doings.append("start")

@@ -1,6 +1,7 @@
 """Hard cuts: where the frames of a video begin to show another scene."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -43,31 +44,33 @@ class _Look:
         return likeness < MIN_LIKENESS and shared < MIN_SHARED
 
 
-def mark_cuts(frames: Iterator[Seen]) -> Iterator[Seen]:
+def mark_cuts(frames: Generator[Seen, None, None]) -> Generator[Seen, None, None]:
     """Yields pictures as they come; frames of videos one late, those that begin a scene marked.
 
     A scene begins where a frame and the one after it are both unlike the one before: what lasts
-    for one frame only, a flash, is none.
+    for one frame only, a flash, is none. Closing the generator closes `frames`.
     """
     before: _Look | None = None
     held: tuple[Seen, _Look] | None = None
-    for seen in frames:
-        if held is not None and not follows(seen, held[0]):
-            yield _marked(*held, before, None)
-            held = before = None
-        if seen.rgb is None or seen.frame is None:
-            yield seen
-            continue
-        look = _look_at(seen.rgb)
+    with closing(frames):
+        for seen in frames:
+            if held is not None and not follows(seen, held[0]):
+                yield _marked(*held, before, None)
+                held = before = None
+            if seen.rgb is None or seen.frame is None:
+                yield seen
+                continue
+            look = _look_at(seen.rgb)
+            if held is not None:
+                marked, shown = _marked(*held, before, look), held[1]
+                yield marked
+                if shown.is_scene and (
+                    before is None or marked.is_cut or not shown.is_unlike(before)
+                ):
+                    before = shown
+            held = seen, look
         if held is not None:
-            marked = _marked(*held, before, look)
-            yield marked
-            shown = held[1]
-            if shown.is_scene and (before is None or marked.is_cut or not shown.is_unlike(before)):
-                before = shown
-        held = seen, look
-    if held is not None:
-        yield _marked(*held, before, None)
+            yield _marked(*held, before, None)
 
 
 def _marked(seen: Seen, look: _Look, before: _Look | None, after: _Look | None) -> Seen:

@@ -1,6 +1,6 @@
 """Sources → pictures and frames of videos as pixels, each with what it is called."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,7 +46,7 @@ class Seen:
 
 def read_pictures(
     pictures: Iterable[Picture | Source], sampling: Sampling | None
-) -> Iterator[Seen]:
+) -> Generator[Seen, None, None]:
     """Yields every picture, video frame and face image; one that cannot be read with its error.
 
     Args:

@@ -162,13 +162,10 @@ class Decoder:
             if fresh:
                 if self._connection is not None:
                     self._connection.close()
-                context = _context()
-                self._connection, theirs = context.Pipe()
+                self._connection, theirs = multiprocessing.Pipe()
                 limits = self.settings.decode_megabytes, self.settings.max_pixels
-                process = context.Process(target=_work, args=(theirs, *limits), daemon=True)
-                process.start()
+                self._process = _start(theirs, *limits)
                 theirs.close()
-                self._process = process
         assert self._connection is not None
         if fresh:
             self._answer(self._connection, _START_SECONDS)
@@ -184,12 +181,23 @@ def _factor(width: int, height: int) -> int:
     return max(1, math.ceil(math.sqrt(width * height / MANY_PIXELS)))
 
 
-def _context() -> Any:
-    if sys.platform == "win32":
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")  # a fork of a process without threads
-    context.set_forkserver_preload(["mien.serving.decoding", "PIL.Image"])
-    return context
+def _start(connection: Connection, megabytes: int, max_pixels: int) -> BaseProcess:
+    """Returns a process that decodes, forked from one that has no threads where that can be."""
+    arguments = connection, megabytes, max_pixels
+    if sys.platform != "win32":
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["mien.serving.decoding", "PIL.Image"])
+        process = context.Process(target=_work, args=arguments, daemon=True)
+        try:
+            process.start()
+            return process
+        except OSError:  # its socket's path is too long where the folder for temporary files is
+            pass
+    process = multiprocessing.get_context("spawn").Process(
+        target=_work, args=arguments, daemon=True
+    )
+    process.start()
+    return process
 
 
 def _work(connection: Connection, megabytes: int, max_pixels: int) -> None:
@@ -201,6 +209,9 @@ def _work(connection: Connection, megabytes: int, max_pixels: int) -> None:
     with contextlib.suppress(ValueError):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     warnings.simplefilter("ignore")  # clients could flood the log
+    from PIL import Image
+
+    Image.init()  # loads all decoders, before any picture's time counts
     _limit_memory(megabytes)
 
     def ask(width: int, height: int) -> int:
