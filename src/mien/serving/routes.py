@@ -154,6 +154,8 @@ async def _wait(
             raise client_left()
         raise HTTPException(503, f"no answer within {seconds:g} s; try again later", RETRY_AFTER)
     finally:
+        for answer in answers:  # at once: through the tasks it would take some turns of the loop
+            answer.cancel()
         results.cancel()
         leaving.cancel()
 
