@@ -41,6 +41,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
 from drawn_faces import drawn_set, write_fer_csv  # noqa: E402
+from made_picture import many_scans  # noqa: E402
 from made_video import write_video  # noqa: E402
 from mien.classifier import Classifier  # noqa: E402
 from mien.data import read  # noqa: E402
@@ -202,16 +203,6 @@ class Server:
         self.process.wait()
 
 
-def progressive(num_scans: int, side: int) -> bytes:
-    """Returns a progressive JPEG whose last scan comes again and again."""
-    stream = io.BytesIO()
-    grey = Image.linear_gradient("L").resize((side, side))
-    grey.save(stream, "JPEG", progressive=True, quality=5)
-    content = stream.getvalue()
-    scan = content[content.rindex(b"\xff\xda") : -2]
-    return content[:-2] + scan * num_scans + b"\xff\xd9"
-
-
 def flat(kind: str, mode: str, width: int, height: int) -> bytes:
     """Returns a picture of one grey."""
     stream = io.BytesIO()
@@ -221,7 +212,7 @@ def flat(kind: str, mode: str, width: int, height: int) -> bytes:
 
 def service_attacks(server: Server) -> Iterator[tuple[str, Callable[[], str]]]:
     """Yields attacks by name; each returns what came of it."""
-    slow, large = progressive(190, 6000), flat("PNG", "L", 8000, 5000)
+    slow, large = many_scans(190, 6000), flat("PNG", "L", 8000, 5000)
     upgrade = (
         "GET /v1/stream HTTP/1.1\r\nHost: localhost\r\n"
         "Upgrade: websocket\r\nConnection: Upgrade\r\n"

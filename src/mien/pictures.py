@@ -99,33 +99,30 @@ def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
     if image.shape[:2] == (height, width):
         return image
-    if image.shape[0] * image.shape[1] > _LARGE:
-        image, box = _reduced(image, height, width)
-    else:
-        box = None
+    box, gap = None, _GAP
+    if image.shape[0] * image.shape[1] > _LARGE:  # what Pillow does first, in less memory
+        across = max(1, int(image.shape[1] / width / _GAP))
+        down = max(1, int(image.shape[0] / height / _GAP))
+        box, gap = (0, 0, image.shape[1] / across, image.shape[0] / down), None
+        image = reduce(image, across, down)
     picture = Image.fromarray(image)
-    gap = None if box else _GAP
     small = picture.resize((width, height), Image.Resampling.BILINEAR, box, reducing_gap=gap)
     return np.asarray(small)
 
 
-def _reduced(
-    image: np.ndarray, height: int, width: int
-) -> tuple[np.ndarray, tuple[float, float, float, float]]:
-    """Returns the image at a whole fraction of its size, and what is left of it to be resized.
+def reduce(image: np.ndarray, across: int, down: int) -> np.ndarray:
+    """Returns means of `down` x `across` pixels each: uint8 `[H, W]` or `[H, W, 3]`.
 
-    That is what Pillow does first. Here it goes in bands, for it would copy the whole image.
+    As Pillow's `reduce`, but in bands: Pillow would copy the whole image.
     """
     from PIL import Image
 
-    across = max(1, int(image.shape[1] / width / _GAP))
-    down = max(1, int(image.shape[0] / height / _GAP))
     rows = max(1, _LARGE // (8 * image.shape[1] * down)) * down
     bands = [
         np.asarray(Image.fromarray(image[top : top + rows]).reduce((across, down)))
         for top in range(0, image.shape[0], rows)
     ]
-    return np.concatenate(bands), (0, 0, image.shape[1] / across, image.shape[0] / down)
+    return np.concatenate(bands)
 
 
 def _decode(

@@ -171,8 +171,8 @@ def test_a_record_that_was_tampered_with_never_leads_outside(
     finish(Corpus(found, tmp_path / "out", settings))
     journal = tmp_path / "out" / "corpus.jsonl"
     first, line = journal.read_text().splitlines()
-    outside = ("../outside.csv", "/tmp/outside.csv", "x/../../outside.csv", 3, None, ["a"], "")
-    for table in outside[:-1]:
+    outside = ("../outside.csv", "/tmp/outside.csv", "x/../../outside.csv", 3, None, ["a"])
+    for table in outside:
         page = {**json.loads(line), "table": table, "is_final": False}
         journal.write_text(f"{first}\n{json.dumps(page)}\n")
         with pytest.raises(BadInputError, match=r"corpus\.jsonl: damaged"):

@@ -4,7 +4,7 @@ from PIL import Image
 from skimage.data import astronaut
 
 from mien.errors import UsageError
-from mien.inference.detection import Detection
+from mien.inference.detection import Detection, overlaps, suppress
 from mien.inference.detectors import DETECTORS, create_detector, register
 from mien.inference.haar import Haar
 from mien.inference.retinaface import (
@@ -12,8 +12,6 @@ from mien.inference.retinaface import (
     decode_boxes,
     decode_points,
     make_priors,
-    overlaps,
-    suppress,
 )
 
 HAND_DRAWN = np.array([180, 62, 273, 178])  # the astronaut's face, forehead to chin

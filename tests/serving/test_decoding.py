@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from io import BytesIO
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from PIL import Image
 from skimage.data import astronaut
 
+from made_picture import many_scans
 from mien.errors import BadInputError
 from mien.inference import Analyzer
 from mien.inference.retinaface import RetinaFace
@@ -30,22 +32,10 @@ def encode(width: int, height: int, kind: str = "PNG", mode: str = "L", **option
     return stream.getvalue()
 
 
-def many_scans(num_scans: int, side: int = 2000) -> bytes:
-    """Returns a progressive JPEG whose last scan comes again and again."""
-    stream = BytesIO()
-    grey = Image.linear_gradient("L").resize((side, side))
-    grey.save(stream, "JPEG", progressive=True, quality=5)
-    content = stream.getvalue()
-    last = content.rindex(b"\xff\xda")
-    scan = content[last:-2]
-    return content[:-2] + scan * num_scans + b"\xff\xd9"
-
-
 @pytest.fixture
 def decoder() -> Iterator[Decoder]:
-    decoder = Decoder(Settings(decode_seconds=20), Room())
-    yield decoder
-    decoder.close()
+    with closing(Decoder(Settings(decode_seconds=20), Room())) as decoder:
+        yield decoder
 
 
 @pytest.fixture(scope="module")
@@ -57,13 +47,10 @@ def strict(serve: Any, analyzer: Analyzer) -> Iterator[Any]:
 
 
 def test_what_takes_too_long_is_refused_and_the_next_is_read() -> None:
-    decoder = Decoder(Settings(decode_seconds=0.5), Room())
-    try:
+    with closing(Decoder(Settings(decode_seconds=0.5), Room())) as decoder:
         with pytest.raises(BadInputError, match=r"slow: takes longer than 0.5 s to decode"):
             decoder.decode(many_scans(190, 6000), "slow", PixelBudget(10**9))
         assert decoder.decode(encode(30, 20), "after", PixelBudget(10**9)).rgb.shape == (20, 30, 3)
-    finally:
-        decoder.close()
 
 
 def test_a_jpeg_of_a_thousand_scans_is_refused_undecoded(decoder: Decoder) -> None:
@@ -124,13 +111,10 @@ def test_a_decoder_that_dies_is_replaced(decoder: Decoder) -> None:
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="limits memory on Linux")  # noqa: PTH110
 def test_memory_has_a_limit() -> None:
-    decoder = Decoder(Settings(decode_megabytes=60), Room())
-    try:
+    with closing(Decoder(Settings(decode_megabytes=60), Room())) as decoder:
         with pytest.raises(BadInputError, match=r"memory|MB"):
             decoder.decode(encode(6000, 6000), "large", PixelBudget(10**9))
         assert decoder.decode(encode(30, 20), "after", PixelBudget(10**9)).rgb.shape == (20, 30, 3)
-    finally:
-        decoder.close()
 
 
 def test_decoded_pictures_wait_for_room() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from mien.inference.detection import Detection
 from mien.model_folder import CropGeometry
-from mien.pictures import to_grey
+from mien.pictures import reduce, to_grey
 
 _LARGE = 2048
 """Larger squares are cut from a picture that was made smaller, of this side at least."""
@@ -51,7 +51,7 @@ def _sample(
     from PIL import Image
 
     if (factor := int(side // _LARGE)) > 1:  # what repeats beyond the edge needs memory too
-        rgb = np.asarray(Image.fromarray(rgb).reduce(factor))
+        rgb = reduce(rgb, factor, factor)
         left, top, side = left / factor, top / factor, side / factor
     reach = 0.25 if angle else 0.0  # a turned square's corners lie .21 sides further out
     margin = math.ceil(side * (reach + 1 / size)) + 1  # the filter reaches a pixel of the result

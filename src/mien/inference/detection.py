@@ -6,6 +6,9 @@ from typing import Protocol
 
 import numpy as np
 
+MAX_OVERLAP = 0.4
+"""Two boxes that share more (intersection over union) are of one face."""
+
 Box = tuple[float, float, float, float]
 Point = tuple[float, float]
 
@@ -69,6 +72,21 @@ def overlaps(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     shared = np.prod(np.clip(high - low, 0, None), axis=1)
     areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
     return shared / np.maximum(np.prod(box[2:] - box[:2]) + areas - shared, 1e-9)
+
+
+def suppress(boxes: np.ndarray, scores: np.ndarray, max_overlap: float = MAX_OVERLAP) -> np.ndarray:
+    """Returns the indices of the boxes that stay, best score first.
+
+    Greedy non-maximum suppression: a box goes if its intersection over union with a better one
+    that stays exceeds `max_overlap`.
+    """
+    order = np.argsort(-scores, kind="stable")
+    kept = []
+    while len(order):
+        best, order = order[0], order[1:]
+        kept.append(best)
+        order = order[overlaps(boxes[best], boxes[order]) <= max_overlap]
+    return np.array(kept, np.intp)
 
 
 class WholePicture:

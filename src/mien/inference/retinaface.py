@@ -9,7 +9,7 @@ from importlib.resources import files
 
 import numpy as np
 
-from mien.inference.detection import Detection, overlaps
+from mien.inference.detection import Detection, suppress
 from mien.inference.tiles import find_in_tiles
 from mien.pictures import resize
 from mien.sessions import open_session
@@ -20,7 +20,6 @@ LONGEST_SIDE = 1280
 SHORTEST_LONGEST_SIDE = 192
 """Smaller ones are enlarged to this, pixels: left at 48, fewer than half are found."""
 MIN_SCORE = 0.7
-MAX_OVERLAP = 0.4
 
 _STRIDES = (8, 16, 32)
 _ANCHORS = ((16, 32), (64, 128), (256, 512))  # sides of the square priors per stride, pixels
@@ -107,18 +106,3 @@ def decode_points(offsets: np.ndarray, priors: np.ndarray) -> np.ndarray:
     """Returns landmarks `[N, 5, 2]` in pixels from the network's offsets `[N, 10]`."""
     offsets = offsets.reshape(-1, 5, 2)
     return priors[:, None, :2] + offsets * _VARIANCES[0] * priors[:, None, 2:]
-
-
-def suppress(boxes: np.ndarray, scores: np.ndarray, max_overlap: float = MAX_OVERLAP) -> np.ndarray:
-    """Returns the indices of the boxes that stay, best score first.
-
-    Greedy non-maximum suppression: a box goes if its intersection over union with a better one
-    that stays exceeds `max_overlap`.
-    """
-    order = np.argsort(-scores, kind="stable")
-    kept = []
-    while len(order):
-        best, order = order[0], order[1:]
-        kept.append(best)
-        order = order[overlaps(boxes[best], boxes[order]) <= max_overlap]
-    return np.array(kept, np.intp)

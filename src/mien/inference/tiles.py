@@ -8,11 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from mien.inference.detection import Detection, overlaps
+from mien.inference.detection import Detection, suppress
 
 LONG = 3.0
 """A picture is long if its sides differ by more than this factor."""
-MAX_OVERLAP = 0.4
 MAX_TILES = 16
 
 
@@ -41,13 +40,9 @@ def find_in_tiles(
             low, high = (face.box[1], face.box[3]) if is_tall else (face.box[0], face.box[2])
             if (low > 0 or start == 0) and (high < end - start or end == longer):
                 found.append(_moved(face, 0 if is_tall else start, start if is_tall else 0))
-    found.sort(key=lambda face: -face.score)
-    kept: list[Detection] = []
-    for face in found:
-        boxes = np.array([one.box for one in kept], float).reshape(-1, 4)
-        if not (overlaps(np.array(face.box, float), boxes) > MAX_OVERLAP).any():
-            kept.append(face)
-    return kept
+    boxes = np.array([face.box for face in found], float).reshape(-1, 4)
+    scores = np.array([face.score for face in found])
+    return [found[place] for place in suppress(boxes, scores)]
 
 
 def _tiles(length: int, side: int) -> Iterator[tuple[int, int]]:

@@ -377,7 +377,7 @@ def _timed_frames(
                 # the average rate, which is all there is to go by.
                 time = Fraction(0) if time is None else time + 1 / Fraction(rate)
             if before is not None and time < before:  # recordings laid end to end, mostly
-                if not _BEGINS_ANEW & {*container.format.name.split(",")}:
+                if not _is_one_of(container, _BEGINS_ANEW):
                     progress.problem = f"its times go back to {_seconds(time)}"
                     time = before
                     break
@@ -497,7 +497,7 @@ def _judged(container: "InputContainer", stream: "VideoStream") -> "Iterator[tup
     Where recordings may be laid end to end, the mark of a packet means no more than that the
     next one begins, if times go back soon.
     """
-    begins_anew = _BEGINS_ANEW & {*container.format.name.split(",")}
+    begins_anew = _is_one_of(container, _BEGINS_ANEW)
     clock = stream.time_base
     held: list[Packet] = []
     for packet in container.demux():
@@ -522,6 +522,10 @@ def _judged(container: "InputContainer", stream: "VideoStream") -> "Iterator[tup
     yield from ((each, each.is_corrupt) for each in held)
 
 
+def _is_one_of(container: "InputContainer", kinds: frozenset[str]) -> bool:
+    return not kinds.isdisjoint(container.format.name.split(","))
+
+
 def _cannot_go_on(container: "InputContainer") -> bool:
     """Returns whether frames behind damage cannot be placed: an AVI has no times of showing."""
     return container.format.name == "avi"
@@ -544,7 +548,7 @@ def start_of(container: "InputContainer") -> Fraction:
 
 def _declared_duration(container: "InputContainer", stream: "VideoStream") -> Fraction | None:
     """Returns the duration in seconds that the file states, if it states one."""
-    if container.duration is None or not _DECLARES_DURATION & {*container.format.name.split(",")}:
+    if container.duration is None or not _is_one_of(container, _DECLARES_DURATION):
         return None
     duration = container.duration * _MICROSECOND
     if container.format.name == "avi" and stream.time_base is not None:

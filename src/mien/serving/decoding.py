@@ -33,9 +33,17 @@ they find there is still larger than the classifier needs."""
 
 @dataclass
 class PixelBudget:
-    """How many pixels the pictures of one request may still have."""
+    """How many pixels the pictures of one request, decoded side by side, may still have."""
 
     left: int
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def take(self, num_pixels: int) -> bool:
+        """Returns whether a picture was within it, and is counted now."""
+        with self._lock:
+            is_within = num_pixels <= self.left
+            self.left -= num_pixels * is_within
+            return is_within
 
 
 @dataclass(frozen=True)
@@ -102,22 +110,21 @@ class Decoder:
         try:
             connection = self._started()
             connection.send((content, name))
-            reply = self._answer(connection, seconds)
+            reply = _answer(connection, seconds)
             width = height = 0
             if isinstance(reply, tuple):
                 width, height = reply
-                if width * height > budget.left:
+                if not budget.take(width * height):
                     connection.send("refused")
-                    self._answer(connection, seconds)
+                    _answer(connection, seconds)
                     raise BadInputError(
                         f"{name}: the pictures of one request may have "
                         f"{self.settings.max_pixels / 1e6:g} megapixels together"
                     )
-                budget.left -= width * height
                 self.room.take(width * height)
                 taken = width * height
                 connection.send("go")
-                reply = self._answer(connection, seconds)
+                reply = _answer(connection, seconds)
             if isinstance(reply, str):
                 raise BadInputError(reply)
             rgb = np.empty(reply, np.uint8)
@@ -168,13 +175,14 @@ class Decoder:
                 theirs.close()
         assert self._connection is not None
         if fresh:
-            self._answer(self._connection, _START_SECONDS)
+            _answer(self._connection, _START_SECONDS)
         return self._connection
 
-    def _answer(self, connection: Connection, seconds: float) -> Any:
-        if not connection.poll(seconds):
-            raise TimeoutError
-        return connection.recv()
+
+def _answer(connection: Connection, seconds: float) -> Any:
+    if not connection.poll(seconds):
+        raise TimeoutError
+    return connection.recv()
 
 
 def _factor(width: int, height: int) -> int:
@@ -206,8 +214,7 @@ def _work(connection: Connection, megabytes: int, max_pixels: int) -> None:
     For each: takes content and name; gives its width and height, and waits to be let go on; gives
     its shape, three numbers, and its bytes. Instead of either, it may give why it cannot be read.
     """
-    with contextlib.suppress(ValueError):
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     warnings.simplefilter("ignore")  # clients could flood the log
     from PIL import Image
 

@@ -185,8 +185,8 @@ def start(
     channels = channels_of(train)
     models = load_teachers(teachers, train.label_names, channels, recipe.data.input_size)
     seed_everything(recipe.train.seed, 0, 0)
-    net = build_net(recipe, channels_of(train), len(train.label_names))
-    _try_sizes(recipe, net, channels_of(train))
+    net = build_net(recipe, channels, len(train.label_names))
+    _try_sizes(recipe, net, channels)
     if initial_weights:
         net.load_state_dict({**net.state_dict(), **initial_weights})
     net = net.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
