@@ -91,14 +91,11 @@ def test_closing_one_of_two_in_a_row_ends_both() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a pipe with a name")
-def test_a_pipe_that_nobody_writes_to_is_an_error_and_the_next_is_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(reading, "PATIENCE_SECONDS", 0.3)
+def test_a_pipe_that_nobody_writes_to_is_an_error_and_the_next_is_read(tmp_path: Path) -> None:
     for name in ("a.png", "b.mp4"):
         os.mkfifo(tmp_path / name)
     (tmp_path / "c.ppm").write_bytes(b"P6 2 2 255\n" + bytes(12))
-    stalled, video, good = reading.read_pictures(find_sources([tmp_path]), None)
+    stalled, video, good = reading.read_pictures(find_sources([tmp_path]), None, 0.3)
     assert stalled.error is not None and "a.png: could not be read within 0.3 s" in stalled.error
     assert video.error is not None and "b.mp4: is a pipe or a device" in video.error
     assert good.rgb is not None

@@ -102,6 +102,14 @@ def predict(
             show_default=False,
         ),
     ] = None,
+    patience: Annotated[
+        float,
+        typer.Option(
+            min=0.1,
+            help="Give up a picture that takes so many seconds to be read, and, with --tables, a "
+            "video that gives no frame for so long. An error row says so.",
+        ),
+    ] = 120.0,
     every: Annotated[
         str, typer.Option(help="Of videos: a frame every so many (3), or so often (0.5s).")
     ] = "1",
@@ -135,7 +143,7 @@ def predict(
             raise UsageError("--tables, --workers and --resume need a folder: --output DIR")
         table = "csv" if tables is None else tables.value
         settings = VideoSettings(model, detector, tta, detect_every, detect_size, sampling, table)
-        _write_tables(sources, output, settings, resume, workers or 1, json)
+        _write_tables(sources, output, settings, resume, workers or 1, patience, json)
         return
     # On a terminal a bar says more than the lines of a video whose rows go to a file.
     in_table = csv is not None or parquet is not None
@@ -155,7 +163,14 @@ def predict(
         outputs.append(annotated)
         for name, target in annotated.renamed:
             note(f"{name}: its copy is {target}")
-    analyzer = Analyzer(model, detector, tta, detect_every=detect_every, detect_size=detect_size)
+    analyzer = Analyzer(
+        model,
+        detector,
+        tta,
+        detect_every=detect_every,
+        detect_size=detect_size,
+        patience_seconds=patience,
+    )
     with ExitStack() as stack:
         if annotated is not None:
             stack.callback(annotated.close)
@@ -182,7 +197,13 @@ def predict(
 
 
 def _write_tables(
-    sources: list[Any], folder: Path, settings: Any, resume: bool, num_workers: int, json: bool
+    sources: list[Any],
+    folder: Path,
+    settings: Any,
+    resume: bool,
+    num_workers: int,
+    patience: float,
+    json: bool,
 ) -> None:
     """Writes a table per video and prints what each came to."""
     from mien.inference.corpus import Corpus, VideoRecord
@@ -199,7 +220,10 @@ def _write_tables(
         note(f"{len(corpus.done)} videos are done already, {len(corpus.pending)} to read")
     has_bar = sys.stderr.isatty()
     seconds = SecondsRead(corpus.pending if has_bar else [], settings.sampling)
-    with _bar(seconds.total, has_bar) as advance, closing(corpus.run(num_workers)) as events:
+    with (
+        _bar(seconds.total, has_bar) as advance,
+        closing(corpus.run(num_workers, patience)) as events,
+    ):
         for event in events:
             if not isinstance(event, VideoRecord):
                 advance(seconds.reach(event.source, event.time_seconds))

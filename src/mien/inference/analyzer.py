@@ -16,7 +16,7 @@ from mien.inference.detecting import check_every, detect_faces
 from mien.inference.detection import Detection, Detector, cuttable
 from mien.inference.detectors import create_detector
 from mien.inference.following import Pair, follow
-from mien.inference.overlap import ahead
+from mien.inference.overlap import PATIENCE_SECONDS, ahead
 from mien.inference.reading import Picture, Seen, as_rgb, read_pictures
 from mien.inference.results import Face, FrameResult, most_probable
 from mien.inference.sources import Source, VideoSource
@@ -37,6 +37,7 @@ class Analyzer:
         labels: The expressions, in the model's order.
         tta: Whether several views of each face are averaged: slower, a little more accurate.
         detect_every: Of videos: frames from one that is looked at to the next.
+        patience_seconds: How long a picture may take to be read.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Analyzer:
         detect_every: int = 1,
         detect_size: int | None = None,
         num_threads: int = 0,
+        patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         """Loads a model and a detector.
 
@@ -61,6 +63,8 @@ class Analyzer:
             detect_size: The detector sees pictures shrunk to this longer side, pixels: faster,
                 and small faces are lost. Its own choice, unless given.
             num_threads: Of the model and the detector each; 0 lets them choose.
+            patience_seconds: `results` gives up a picture that takes longer to be read: from a
+                pipe that nobody writes to, a disk that does not answer.
 
         Raises:
             MissingError: No such model.
@@ -76,6 +80,7 @@ class Analyzer:
         self.classifier = model if isinstance(model, Classifier) else Classifier(model, num_threads)
         self.labels = self.classifier.labels
         self.tta = tta
+        self.patience_seconds = patience_seconds
 
     def __call__(self, picture: Picture) -> list[Face]:
         """Returns the faces in a picture, the most certain detection first; none is no error.
@@ -152,7 +157,8 @@ class Analyzer:
         Without `keep` it is None for all: a video's frames then need not be held until later ones
         are known.
         """
-        read = ahead(mark_cuts(read_pictures(pictures, sampling)), lambda seen: _weight(seen.rgb))
+        seen = mark_cuts(read_pictures(pictures, sampling, self.patience_seconds))
+        read = ahead(seen, lambda each: _weight(each.rgb))
         pairs = ahead(self._in_batches(read, keep), lambda pair: _weight(pair[1]))
         with closing(pairs):
             yield from follow(pairs)

@@ -1,13 +1,11 @@
 """A process that reads videos, one after another, and writes the table of each."""
 
-import os
 import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Literal
@@ -20,6 +18,7 @@ from mien.inference.sinks import CsvRows, Sink
 from mien.inference.sources import VideoSource
 from mien.inference.video import Sampling, pulse
 from mien.inference.video_summary import Summing, VideoSummary
+from mien.processes import end_with_parent
 
 Table = Literal["csv", "parquet"]
 
@@ -100,7 +99,7 @@ def work(connection: Connection, settings: VideoSettings, num_threads: int) -> N
         num_threads: Of every library, so that the workers do not crowd each other out.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; who started this ends it
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     send = _Sender(connection)
     threading.Thread(target=_beat, args=(send,), daemon=True).start()
     import cv2
@@ -190,11 +189,3 @@ def _beat(send: _Sender) -> None:
                 send(Alive())
             except OSError:
                 return
-
-
-def _end_with_parent() -> None:
-    """Ends this process, whatever it is doing, when the one that started it is gone."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

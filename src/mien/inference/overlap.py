@@ -9,6 +9,9 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
+PATIENCE_SECONDS = 120.0
+"""How long a picture, or the next frame of a video, may take until it is given up."""
+
 _JOIN_SECONDS = 10.0
 
 

@@ -16,9 +16,6 @@ from mien.pictures import read_picture
 
 Picture = np.ndarray | Path | str | bytes
 
-PATIENCE_SECONDS = 120.0
-"""How long a picture may take, from a pipe that nobody writes to or a disk that does not answer."""
-
 
 @dataclass(frozen=True)
 class Seen:
@@ -45,13 +42,15 @@ class Seen:
 
 
 def read_pictures(
-    pictures: Iterable[Picture | Source], sampling: Sampling | None
+    pictures: Iterable[Picture | Source], sampling: Sampling | None, patience_seconds: float
 ) -> Generator[Seen, None, None]:
     """Yields every picture, video frame and face image; one that cannot be read with its error.
 
     Args:
         pictures: Paths, contents, pixels and sources; pixels and contents are called by index.
         sampling: Which frames of videos; all, unless given.
+        patience_seconds: How long a picture may take, from a pipe that nobody writes to or a disk
+            that does not answer.
     """
     for index, picture in enumerate(pictures):
         if isinstance(picture, FaceFileSource):
@@ -62,10 +61,10 @@ def read_pictures(
             if picture.error is not None:
                 yield Seen(picture.name, error=picture.error)
             else:
-                yield _read_one(picture.content, picture.name)
+                yield _read_one(picture.content, picture.name, patience_seconds)
         else:
             name = str(picture) if isinstance(picture, str | Path) else str(index)
-            yield _read_one(picture, name)
+            yield _read_one(picture, name, patience_seconds)
 
 
 def as_rgb(picture: Picture, name: str | None = None) -> np.ndarray:
@@ -91,13 +90,13 @@ def as_rgb(picture: Picture, name: str | None = None) -> np.ndarray:
     return picture if picture.ndim == 3 else np.repeat(picture[..., None], 3, axis=2)
 
 
-def _read_one(picture: Picture, name: str) -> Seen:
+def _read_one(picture: Picture, name: str, patience_seconds: float) -> Seen:
     try:
         if isinstance(picture, np.ndarray):
             return Seen(name, as_rgb(picture, name))
-        return Seen(name, within(PATIENCE_SECONDS, lambda: as_rgb(picture, name)))
+        return Seen(name, within(patience_seconds, lambda: as_rgb(picture, name)))
     except TimeoutError:
-        error = f"{name}: could not be read within {PATIENCE_SECONDS:g} s"
+        error = f"{name}: could not be read within {patience_seconds:g} s"
         return Seen(name, error=error, is_passing=True)
     except MienError as error:
         return Seen(name, error=str(error), is_passing=isinstance(error, PassingError))

@@ -21,8 +21,8 @@ from mien.inference.corpus_worker import (
     VideoSettings,
     work,
 )
+from mien.inference.overlap import PATIENCE_SECONDS
 
-PATIENCE_SECONDS = 120.0
 _STOP_SECONDS = 1.0
 _LOOK_SECONDS = 1.0
 

@@ -21,6 +21,7 @@ import numpy as np
 
 from mien.errors import BadInputError
 from mien.pictures import QUICK_FORMATS, read_picture
+from mien.processes import end_with_parent
 from mien.serving.settings import Settings
 
 _START_SECONDS = 30.0
@@ -215,6 +216,7 @@ def _work(connection: Connection, megabytes: int, max_pixels: int) -> None:
     its shape, three numbers, and its bytes. Instead of either, it may give why it cannot be read.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
     warnings.simplefilter("ignore")  # clients could flood the log
     from PIL import Image
 
