@@ -1,23 +1,21 @@
 """One writer to an output folder: two would lose each other's rows without a word."""
 
-import shutil
-import time
 import warnings
-from collections.abc import Iterable
 from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, Timeout
 
 from mien.errors import UsageError
+from mien.files import HALF, remove_left_over
 
 LOCK = ".lock"
 """The file in an output folder that its writer holds; an empty one is left behind."""
-LEFT_SECONDS = 86_400.0
 
 
 class FolderLock:
     """A folder held by this process until `release`, or its end, however it ends.
 
+    What an earlier writer, killed, left half written in it is removed.
     On a file system without locks, as some network mounts are, it warns and holds nothing.
     """
 
@@ -46,18 +44,10 @@ class FolderLock:
                 "to this folder",
                 stacklevel=3,
             )
+        else:
+            remove_left_over(folder.glob(HALF), seconds=0)
 
     def release(self) -> None:
         """Lets others have the folder; more than once does no harm."""
         if self._lock is not None:
             self._lock.release(force=True)
-
-
-def remove_left_over(unfinished: Iterable[Path]) -> None:
-    """Removes half files and folders that their writers, killed, have left for a day."""
-    for path in unfinished:
-        try:
-            if time.time() - path.stat().st_mtime > LEFT_SECONDS:
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
-        except OSError:
-            pass  # another process was quicker, or it may not be removed

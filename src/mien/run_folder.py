@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import BadInputError, MissingError, UsageError
+from mien.files import HALF, write_whole
 from mien.locks import LOCK
 from mien.recipes import Recipe, load_recipe
 
@@ -28,8 +29,6 @@ RECIPE, INFO, METRICS, EVENTS, MODEL = (
     "tensorboard",
     "model",
 )
-
-_BEGUN = {LOCK, RECIPE, f"{RECIPE}.part", f"{INFO}.part"}
 
 
 @dataclass(frozen=True)
@@ -96,8 +95,12 @@ def check_free(run: Path) -> None:
             f"{run} holds a run already: go on with `mien train --resume {run}`, "
             "or name another --output"
         )
-    if run.exists() and (not run.is_dir() or {path.name for path in run.iterdir()} - _BEGUN):
+    if run.exists() and (not run.is_dir() or any(map(_counts, run.iterdir()))):
         raise UsageError(f"{run} exists and is not an empty folder; name another --output")
+
+
+def _counts(path: Path) -> bool:
+    return path.name not in (LOCK, RECIPE) and not path.match(HALF)
 
 
 def free_run_folder(parent: Path, name: str) -> Path:
@@ -186,6 +189,5 @@ def git_revision() -> str | None:
 
 
 def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    with write_whole(path) as file:
+        file.write(text.encode())

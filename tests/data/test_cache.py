@@ -174,7 +174,7 @@ def test_a_header_that_says_anything_is_no_more_than_damage(cache, faces, parses
 def test_half_files_of_writers_that_were_killed_are_removed_after_a_day(cache, faces, parses):
     read(faces)
     (entry,) = kept(cache)
-    old, new = entry.with_name(".old"), entry.with_name(".new")
+    old, new = entry.with_name(".mien-0.part"), entry.with_name(".mien-1.part")
     for half in (old, new):
         half.write_bytes(b"half")
     os.utime(old, (1e9, 1e9))

@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from drawn_faces import drawn_set, write_fer_csv
+from mien.files import HALF
 from mien.training.checkpoint import read
 
 EPOCHS = 4
@@ -32,26 +33,24 @@ SETTINGS = [
     "optimizer.lr=1e-3",
 ]
 
-# Kills itself when as many bytes of the given write to the checkpoint are on the disk.
+# Kills itself when half of the bytes of the given write to the checkpoint are on the disk.
 KILLED_INSIDE_A_WRITE = """
 import os, signal, sys, torch
-from pathlib import Path
-whole = torch.save
+whole, flush = torch.save, os.fsync
 writes = 0
 
 def save(content, file):
     global writes
     writes += 1
-    if writes < {write}:
-        return whole(content, file)
-    import io
-    buffer = io.BytesIO()
-    whole(content, buffer)
-    half = buffer.getvalue()[: len(buffer.getvalue()) // 2]
-    Path({run!r}, "checkpoint.pt.part").write_bytes(b"mien checkpoint\\n" + bytes(32) + half)
-    os.kill(os.getpid(), signal.SIGKILL)
+    return whole(content, file)
 
-torch.save = save
+def fsync(handle):
+    if writes == {write}:
+        os.ftruncate(handle, os.fstat(handle).st_size // 2)
+        os.kill(os.getpid(), signal.SIGKILL)
+    flush(handle)
+
+torch.save, os.fsync = save, fsync
 from mien.cli import main
 sys.argv = ["mien", *{arguments!r}]
 main()
@@ -148,14 +147,16 @@ def saved_epoch(run: Path) -> int:
 def test_killed_inside_the_checkpoint_write(write, data, untouched, tmp_path):
     run = tmp_path / "run"
     arguments = training_arguments(data, run)
-    script = KILLED_INSIDE_A_WRITE.format(write=write, arguments=arguments, run=str(run))
+    script = KILLED_INSIDE_A_WRITE.format(write=write, arguments=arguments)
     killed = subprocess.run([sys.executable, "-c", script], env=environment(), capture_output=True)
     assert killed.returncode == -signal.SIGKILL
     assert (run / "checkpoint.pt").exists() == (write > 1)
+    assert len([*run.glob(HALF)]) == 1
     with (run / "metrics.jsonl").open("a") as metrics:
         metrics.write('{"epoch": 3, "acc')  # and a half-written line
     finish("train", "--resume", run)
     assert_equal_runs(run, untouched)
+    assert not [*run.glob(HALF)]
 
 
 def test_ctrl_c_exits_130_and_says_how_to_go_on(data, untouched, tmp_path):

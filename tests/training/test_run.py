@@ -124,7 +124,7 @@ def test_an_occupied_output_is_refused(run, data, tmp_path):
 
 
 def test_a_folder_whose_making_was_interrupted_can_be_used(tmp_path):
-    for name in (".lock", "recipe.toml", "run.json.part"):
+    for name in (".lock", "recipe.toml", ".mien-0a.part"):
         (tmp_path / name).touch()
         check_free(tmp_path)
     (tmp_path / "metrics.jsonl").touch()

@@ -14,7 +14,6 @@ file finds its set again. Each begins with the SHA-256 of its remaining bytes.
 import hashlib
 import json
 import os
-import tempfile
 import time
 import warnings
 from dataclasses import dataclass
@@ -24,7 +23,8 @@ import numpy as np
 from platformdirs import user_cache_path
 
 from mien.data.face_set import FaceSet
-from mien.locks import remove_left_over
+from mien.errors import BadInputError
+from mien.files import write_whole
 
 _FORMAT = 1  # to be raised whenever reading the same files gives something else
 _SETTLED_SECONDS = 2.0
@@ -156,17 +156,9 @@ def _unpack(content: np.ndarray) -> FaceSet:
 
 
 def _write(path: Path, pieces: "list[bytes] | list[bytes | memoryview]") -> None:
-    """Writes a file that is there whole or not at all; a failure only warns."""
+    """Writes a file; a failure only warns."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        remove_left_over(path.parent.glob(".*"))
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".")
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.writelines(pieces)
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-    except OSError as error:
+        with write_whole(path) as stream:
+            stream.writelines(pieces)
+    except BadInputError as error:
         warnings.warn(f"cannot write to the cache, going on without: {error}", stacklevel=4)

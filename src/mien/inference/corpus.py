@@ -7,6 +7,7 @@ stops a run, the next one knows what is done. `summary.csv` is made from it.
 
 import csv
 import hashlib
+import io
 import json
 import os
 from collections.abc import Generator, Sequence
@@ -18,6 +19,7 @@ from typing import Any, Self
 from pydantic import TypeAdapter
 
 from mien.errors import BadInputError, UsageError
+from mien.files import write_whole
 from mien.inference.corpus_worker import Finished, Reached, Task, VideoSettings, write_error
 from mien.inference.detecting import check_every
 from mien.inference.detectors import create_detector
@@ -126,7 +128,8 @@ class Corpus:
         journal = self.folder / JOURNAL
         self._records = _read_journal(journal, page, resume) if journal.exists() else {}
         if not self._records:
-            _write_whole(journal, json.dumps(page) + "\n")
+            with write_whole(journal) as stream:
+                stream.write(f"{json.dumps(page)}\n".encode())
         self._tables: dict[str, str] = {}  # by the video's path, as are the others
         self._states: dict[str, tuple[int, int]] = {}
         self.done, self.pending = self._sort_out(videos)
@@ -228,14 +231,14 @@ class Corpus:
         return record
 
     def _write_summary(self) -> None:
-        unfinished = self.summary.with_name(f"{SUMMARY}.part")
-        with unfinished.open("w", encoding="utf-8", newline="") as stream:
-            writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow(map(table_cell, summary_columns(self.labels)))
-            for record in sorted(self._records.values(), key=lambda record: record.table):
-                rows = summary_rows(record.source, record.table, record.summary, self.labels)
-                writer.writerows(map(table_cell, row) for row in rows)
-        unfinished.replace(self.summary)
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(map(table_cell, summary_columns(self.labels)))
+        for record in sorted(self._records.values(), key=lambda record: record.table):
+            rows = summary_rows(record.source, record.table, record.summary, self.labels)
+            writer.writerows(map(table_cell, row) for row in rows)
+        with write_whole(self.summary) as stream:
+            stream.write(text.getvalue().encode())
 
 
 def _file_state(path: Path) -> tuple[int, int]:
@@ -293,12 +296,3 @@ def _difference(folder: Path, name: str, found: Any, value: Any) -> str:
     else:
         what = f"{name} = {found}, not {value}"
     return f"{folder} holds tables made with {what}: use the same, or choose another folder"
-
-
-def _write_whole(path: Path, text: str) -> None:
-    unfinished = path.with_name(f"{path.name}.part")
-    with unfinished.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    unfinished.replace(path)

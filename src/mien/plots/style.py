@@ -7,7 +7,8 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mien.errors import BadInputError, UsageError
+from mien.errors import UsageError
+from mien.files import write_whole
 from mien.labels import colour_of
 
 PICTURE_SUFFIXES = (".png", ".svg")
@@ -78,10 +79,9 @@ def write_figure(figure: Figure, path: str | Path) -> Path:
     path = check_picture_path(path)
     kind = path.suffix.lower().removeprefix(".")
     metadata = {"Software": None} if kind == "png" else {"Date": None, "Creator": None}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with matplotlib.rc_context({"svg.hashsalt": "mien", "image.composite_image": False}):
-            figure.savefig(path, format=kind, metadata=metadata)
-    except OSError as error:
-        raise BadInputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    with (
+        matplotlib.rc_context({"svg.hashsalt": "mien", "image.composite_image": False}),
+        write_whole(path) as file,
+    ):
+        figure.savefig(file, format=kind, metadata=metadata)
     return path

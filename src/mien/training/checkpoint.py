@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import torch
 
 from mien.errors import BadInputError
+from mien.files import write_whole
 from mien.training.state import Measured, TrainingState
 
 CHECKPOINT = "checkpoint.pt"
@@ -53,28 +53,11 @@ def save(state: TrainingState, run: Path, identity: Mapping[str, str]) -> None:
         "best": state.best and vars(state.best),
         "last": state.last and vars(state.last),
     }
-    path = run / CHECKPOINT
-    temporary = path.with_suffix(".pt.part")
     payload = io.BytesIO()
     torch.save(content, payload)
-    with temporary.open("wb") as file:
+    with write_whole(run / CHECKPOINT) as file:
         file.write(_MAGIC + hashlib.sha256(payload.getbuffer()).digest())
         file.write(payload.getbuffer())
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    _keep_name(run)
-
-
-def _keep_name(folder: Path) -> None:
-    """Waits until a new name in a folder is on the disk; Windows opens no folders."""
-    if os.name == "nt":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def read(run: Path) -> dict[str, Any] | None:

@@ -21,7 +21,8 @@ from mien import run_folder
 from mien.data import FaceSet
 from mien.errors import BadInputError, MienError, MissingError, UsageError
 from mien.evaluation import evaluate, fit_temperature, score, truth_of
-from mien.locks import FolderLock, remove_left_over
+from mien.files import remove_left_over
+from mien.locks import FolderLock
 from mien.model_folder import INSIDE, CropGeometry, ModelConfig, read_config, resolve
 from mien.models import count_macs, count_parameters, load_classifier
 from mien.recipes import Recipe, parse_recipe

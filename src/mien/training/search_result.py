@@ -9,12 +9,12 @@ knobs.png     value against each searched knob
 
 import csv
 import io
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from mien import files
 from mien.plots import write_figure
 from mien.plots.search import draw_search_history, draw_search_knobs
 from mien.recipes import Recipe
@@ -108,9 +108,7 @@ def draw_result(output: Path, result: SearchResult, log_keys: Sequence[str] = ()
 
 def write_picture(path: Path, figure: "Figure") -> None:
     """Writes a figure that is there whole or not at all."""
-    temporary = path.with_name(f"{path.stem}.{os.getpid()}.part{path.suffix}")
-    write_figure(figure, temporary)
-    temporary.replace(path)
+    write_figure(figure, path)
 
 
 def _trials_csv(result: SearchResult) -> str:
@@ -127,6 +125,5 @@ def _trials_csv(result: SearchResult) -> str:
 
 def write_whole(path: Path, content: bytes) -> None:
     """Writes a file that is there whole or not at all."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")  # others write here too
-    temporary.write_bytes(content)
-    temporary.replace(path)
+    with files.write_whole(path) as file:
+        file.write(content)

@@ -1,0 +1,66 @@
+"""Files that are there whole or not at all, and what killed writers leave of them."""
+
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from mien.errors import BadInputError
+
+HALF = ".mien-*.part"
+"""What a file is called until it is whole, in the same folder."""
+LEFT_SECONDS = 86_400.0
+
+
+@contextmanager
+def write_whole(path: str | Path) -> Iterator[BinaryIO]:
+    """Yields a new file that takes its name, and an older one's place, once all of it is on disk.
+
+    If writing fails, or the block raises, the older one stays as it was. Half files that killed
+    writers left in the folder are removed after a day.
+
+    Args:
+        path: Where to; folders are made, and a link leads to what is written.
+
+    Raises:
+        BadInputError: It cannot be written.
+    """
+    whole = Path(path).resolve()
+    half = whole.with_name(HALF.replace("*", secrets.token_hex(8)))
+    try:
+        whole.parent.mkdir(parents=True, exist_ok=True)
+        remove_left_over(whole.parent.glob(HALF))
+        with half.open("xb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        half.replace(whole)
+        _keep_name(whole.parent)
+    except OSError as error:
+        raise BadInputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    finally:
+        with suppress(OSError):
+            half.unlink()
+
+
+def remove_left_over(unfinished: Iterable[Path], seconds: float = LEFT_SECONDS) -> None:
+    """Removes half files and folders that their writers, killed, left so many seconds ago."""
+    for path in unfinished:
+        with suppress(OSError):  # another process was quicker, or it may not be removed
+            if time.time() - path.stat().st_mtime > seconds:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _keep_name(folder: Path) -> None:
+    """Waits until a new name in a folder is on the disk; Windows opens no folders."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
