@@ -14,8 +14,15 @@ from drawn_faces import drawn_set
 from mien.data import FaceSet
 from mien.errors import BadInputError
 from mien.evaluation import collect
-from mien.evaluation.html import LARGEST_FACE, Mistake, html_page
-from mien.evaluation.pages import MOST_MISTAKES, report_folders, surest_mistakes, write_report
+from mien.evaluation.pages import (
+    LARGEST_FACE,
+    MOST_MISTAKES,
+    Mistake,
+    html_page,
+    report_folders,
+    surest_mistakes,
+    write_report,
+)
 from mien.labels import EXPRESSIONS
 from tiny_model import write_tiny_model
 

@@ -73,6 +73,7 @@ def evaluate(
     """
     if output is not None:
         need("matplotlib", "plots")
+        need("jinja2", "plots")
     from mien.evaluation import collect, compare, honesty_warning, read_for
     from mien.model_folder import read_config, resolve
 
@@ -141,10 +142,7 @@ def _print_votes(title: str, votes: "VotesReport") -> None:
     alarms.add_column("faces", justify="right")
     alarms.add_column("share", justify="right")
     alarms.add_column("95 % interval", no_wrap=True)
-    shares = [(f"neutral read {name}", share) for name, share in votes.false_alarms.items()]
-    if votes.read_neutral is not None:
-        shares.append(("another expression read neutral", votes.read_neutral))
-    for name, share in shares:
+    for name, share in votes.clear_faces.items():
         low, high = share.ci95
         alarms.add_row(name, f"{share.count}", f"{share.share:.4f}", f"{low:.4f} to {high:.4f}")
     head = (

@@ -1,24 +1,62 @@
 """An evaluation as files: figures, the report as JSON, and one self-contained HTML page."""
 
+import base64
+import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from PIL import Image
 
 from mien.classifier import softmax
 from mien.data import FaceSet
-from mien.errors import BadInputError
 from mien.evaluation.disagreement import find_disagreements
-from mien.evaluation.html import Mistake, html_page
 from mien.evaluation.metrics import calibration_bins, wilson_interval
-from mien.evaluation.report import Evaluation
+from mien.evaluation.report import Evaluation, Report
+from mien.files import write_whole
+from mien.pictures import resize
 from mien.plots import draw_class_scores, draw_confusion, draw_reliability, write_figure
 
 MOST_MISTAKES = 48
+LARGEST_FACE = 96
+"""Larger faces are shrunk to this side, pixels, so that the page stays small."""
 
 CONFUSION, PER_CLASS, RELIABILITY = "confusion.png", "per_class.png", "reliability.png"
 REPORT, PAGE = "report.json", "report.html"
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A face that was decided wrongly.
+
+    Attributes:
+        image: uint8 `[S, S]` grey or `[S, S, 3]` RGB.
+        label: Its class, as the set says.
+        prediction: Its class, as the model says.
+        confidence: The model's probability of its prediction, 0 to 1.
+        label_probability: The model's probability of the label.
+        source: Where it stands in the set.
+    """
+
+    image: np.ndarray
+    label: str
+    prediction: str
+    confidence: float
+    label_probability: float
+    source: str
+
+    @property
+    def png(self) -> bytes:
+        """The face as a PNG file, `LARGEST_FACE` wide at the most."""
+        image = self.image
+        if len(image) > LARGEST_FACE:
+            image = resize(np.ascontiguousarray(image), LARGEST_FACE, LARGEST_FACE)
+        buffer = io.BytesIO()
+        Image.fromarray(image).save(buffer, "PNG", optimize=True)
+        return buffer.getvalue()
 
 
 def write_report(
@@ -78,8 +116,48 @@ def write_report(
         surest_mistakes(evaluation, faces),
         notes,
     )
-    _write(folder / REPORT, json.dumps(report.to_json_dict(), allow_nan=False, indent=2) + "\n")
-    return _write(folder / PAGE, page)
+    document = json.dumps(report.to_json_dict(), allow_nan=False, indent=2) + "\n"
+    for name, text in ((REPORT, document), (PAGE, page)):
+        with write_whole(folder / name) as file:
+            file.write(text.encode())
+    return folder / PAGE
+
+
+def html_page(
+    model: str,
+    data_name: str,
+    report: Report,
+    figures: Mapping[str, bytes],
+    mistakes: Sequence[Mistake],
+    notes: Sequence[str] = (),
+) -> str:
+    """Returns the page: figures, tables and mistakes, with every picture inside; no script.
+
+    Args:
+        model: What the model is called.
+        data_name: What the faces are called.
+        report: How it did.
+        figures: PNG files by name; the last one is as wide as the page.
+        mistakes: Faces decided wrongly, in the order to show them.
+        notes: What a reader must know of the figures.
+    """
+    templates = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.filters |= {"as": format, "data_uri": _data_uri}
+    return templates.get_template("page.html").render(
+        title=f"{model} on {data_name}",
+        report=report,
+        num_wrong=report.num_faces - sum(row[i] for i, row in enumerate(report.confusion)),
+        figures=figures,
+        mistakes=mistakes,
+        notes=notes,
+        zip=zip,
+    )
 
 
 def surest_mistakes(
@@ -124,9 +202,5 @@ def report_folders(folder: str | Path, models: Sequence[str]) -> list[Path]:
     return folders
 
 
-def _write(path: Path, text: str) -> Path:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise BadInputError(f"{path}: cannot be written: {error.strerror}") from error
-    return path
+def _data_uri(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode()

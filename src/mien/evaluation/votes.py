@@ -89,6 +89,14 @@ class VotesReport:
     num_clear_expression: int
     read_neutral: Share | None
 
+    @property
+    def clear_faces(self) -> dict[str, Share]:
+        """What clear faces are taken for, by a name for people."""
+        shares = {f"neutral read {name}": share for name, share in self.false_alarms.items()}
+        if self.read_neutral is not None:
+            shares["another expression read neutral"] = self.read_neutral
+        return shares
+
 
 def truth_of(labels: np.ndarray, votes: np.ndarray | None) -> Truth:
     """Returns what a model is held against: the labels, or where there are votes, these.
@@ -99,7 +107,10 @@ def truth_of(labels: np.ndarray, votes: np.ndarray | None) -> Truth:
     """
     if votes is None:
         return Truth(np.arange(len(labels)), labels, labels)
-    choice = decide(votes).choice
+    return _truth_of(votes, decide(votes).choice)
+
+
+def _truth_of(votes: np.ndarray, choice: np.ndarray) -> Truth:
     rows = np.flatnonzero(choice >= 0)
     return Truth(rows, choice[rows], vote_shares(votes[rows], choice[rows]))
 
@@ -120,7 +131,8 @@ def score_votes(
     """
     if votes.shape != (len(logits), len(label_names) + 3):
         raise ValueError(f"votes {list(votes.shape)} do not fit logits {list(logits.shape)}")
-    majority, truth = decide(votes), truth_of(labels, votes)
+    majority = decide(votes)
+    truth = _truth_of(votes, majority.choice)
     if not len(truth.rows):
         return None
     decided = logits[truth.rows]
