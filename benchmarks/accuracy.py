@@ -64,7 +64,9 @@ by the votes of annotators have a table of their own, [below](#taught-by-votes).
     python benchmarks/out_of_fold.py --data fer2013.csv.xz --recipe mien_s --folds 3 --output FOLDS
     python benchmarks/out_of_fold.py --data fer2013.csv.xz --average FOLDS --votes fer2013new.csv \\
         --output docs/teachers/mien_m_plus.npz
-    mien train --recipe mien_m_plus --data fer2013.csv.xz --teacher docs/teachers/mien_m_plus.npz
+    mien train --recipe mien_m --data fer2013.csv.xz --teacher docs/teachers/mien_m_plus.npz \\
+        --set train.teacher_weight=0.6 --set train.label_smoothing=0 --set train.epochs=40 \\
+        --set augment.resampling=bilinear
 
 `mien_m_from_votes` and `mien_m_student` are not from scratch: the first goes on from
 `mien_m_votes-0`, which learnt from votes (`--init default`), the second from the first, and is

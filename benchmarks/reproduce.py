@@ -81,6 +81,16 @@ the code's.
 On a tenth of the faces VGG16 did not begin to learn within four epochs where its first step had the
 full rate of 0.01 (`vgg16_tenth_no_warmup`: its accuracy is the share of the commonest expression);
 warmed up (`vgg16_tenth`, planned with 12 epochs, not 60), it does. Its recipe therefore warms up.
+
+What a report tells beside its best system is a recipe with a knob or two changed. Report E's
+ablations, without augmentation and at a fixed rate (both over-fit, it says), and its untried idea,
+max pools:
+
+    mien train --recipe emo5cnn --data fer2013.csv --set augment.brightness=0 \\
+        --set augment.contrast=0 --set augment.saturation=0
+    mien train --recipe emo5cnn --data fer2013.csv --set schedule.name=constant \\
+        --set optimizer.lr=1e-4
+    mien train --recipe emo5cnn --data fer2013.csv --set model.options.pool=max
 """
 
 

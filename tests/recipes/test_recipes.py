@@ -1,9 +1,38 @@
+import re
+import shlex
 import tomllib
+from pathlib import Path
 
 import pytest
 
 from mien.errors import BadInputError, MissingError, UsageError
 from mien.recipes import Recipe, list_recipes, load_recipe, parse_recipe
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def documented(page):
+    """The recipes that a page of the documentation trains, with its settings."""
+    text = re.sub(r"\\\n\s+", "", (DOCS / page).read_text())
+    for line in re.findall(r"^    mien train (.*)$", text, re.MULTILINE):
+        words = shlex.split(line)
+        options = [*zip(words[::2], words[1::2], strict=True)]
+        settings = [value for name, value in options if name == "--set"]
+        yield load_recipe(dict(options)["--recipe"], settings)
+
+
+@pytest.mark.parametrize(("page", "number"), [("reproduction.md", 3), ("accuracy.md", 5)])
+def test_what_the_documentation_trains_is_a_recipe(page, number):
+    assert len([*documented(page)]) == number
+
+
+def test_the_command_of_mien_m_plus_is_what_its_run_was_trained_with():
+    ran = load_recipe(DOCS / "runs" / "mien_m_plus-0" / "recipe.toml")
+    same = [
+        recipe.model_copy(update={"description": ran.description})
+        for recipe in documented("accuracy.md")
+    ]
+    assert ran in same
 
 
 @pytest.mark.parametrize("name", list_recipes())
@@ -62,15 +91,15 @@ def test_report_e(name):
 
 def test_report_e_ablations_change_one_thing_each():
     best = load_recipe("emo5cnn")
-    plain = load_recipe("emo5cnn_plain")
+    plain, fixed, pooled = documented("reproduction.md")
     assert plain.augment == Recipe().augment
     same = {"augment": best.augment, "description": best.description}
     assert plain.model_copy(update=same) == best
-    fixed = load_recipe("emo5cnn_fixed")
     assert (fixed.schedule.name, fixed.optimizer.lr) == ("constant", 1e-4)
     same = {name: getattr(best, name) for name in ("schedule", "optimizer", "description")}
     assert fixed.model_copy(update=same) == best
-    assert load_recipe("emo5cnn_max").model.options == {"pool": "max"}
+    assert pooled.model.options == {"pool": "max"}
+    assert pooled.model_copy(update={"model": best.model}) == best
 
 
 def test_settings_change_one_knob_and_nothing_else():
