@@ -150,9 +150,9 @@ class _Lines:
             return True
 
 
-def find_files(path: Path) -> list[str]:
+def find_files(path: Path) -> tuple[list[str], tuple[str, ...]]:
     """Returns the files that the set consists of, relative to `path`: the CSV itself."""
-    return [""]
+    return [""], ()
 
 
 def read_faces(

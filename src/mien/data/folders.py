@@ -16,18 +16,20 @@ MIN_SIDE = 8
 EXPECTED = "expected pictures in folders class/… or split/class/…"
 
 
-def find_files(path: Path) -> list[str]:
-    """Returns the pictures below `path`, relative to it with forward slashes, sorted.
+def find_files(path: Path) -> tuple[list[str], tuple[str, ...]]:
+    """Returns the pictures below `path`, and a line for each folder that could not be read.
 
-    Files that do not end like pictures are left out.
+    The pictures are relative to `path` with forward slashes, sorted. Files that do not end like
+    pictures are left out.
 
     Raises:
         BadInputError: There is none.
     """
-    found = walk(path, PICTURE_SUFFIXES).files
-    if not found:
+    found = walk(path, PICTURE_SUFFIXES)
+    if not found.files:
         raise BadInputError(f"{path}: no pictures in it; {EXPECTED}")
-    return sorted(file.relative_to(path).as_posix() for file in found)
+    files = sorted(file.relative_to(path).as_posix() for file in found.files)
+    return files, found.unreadable
 
 
 def read_faces(
@@ -42,9 +44,6 @@ def read_faces(
     Raises:
         BadInputError: A picture cannot be read or lies outside the layout.
     """
-    problems = list(walk(path, PICTURE_SUFFIXES).unreadable)
-    if problems and not skip_bad:
-        raise BadInputError(problems[0])
     wrapper = _wrapper(files)
     has_splits = _has_splits(path, files, wrapper)
     depth = wrapper + has_splits
@@ -52,6 +51,7 @@ def read_faces(
     size = face_size or DEFAULT_SIZE
     images = np.empty((len(files), size, size, *([3] if channels == 3 else [])), np.uint8)
     good: list[int] = []
+    problems: list[str] = []
     for row, name in enumerate(files):
         try:
             if len(PurePosixPath(name).parts) < depth + 2:

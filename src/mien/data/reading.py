@@ -11,7 +11,8 @@ from mien.data.fer_plus import join_votes
 from mien.errors import BadInputError, MissingError
 
 LAYOUTS: dict[str, ModuleType] = {"csv": fer_csv, "folders": folders}
-"""Each has `find_files(path)` and `read_faces(path, files, skip_bad, face_size, channels)`."""
+"""Each has `find_files(path)`, which tells what could not be looked into too, and
+`read_faces(path, files, skip_bad, face_size, channels)`."""
 
 
 def read(
@@ -46,14 +47,17 @@ def read(
     path = Path(path)
     name = _find_layout(path)
     layout = LAYOUTS[name]
-    files = layout.find_files(path)
+    files, unreadable = layout.find_files(path)
+    if unreadable and not skip_bad:
+        raise BadInputError(unreadable[0])
     key = cache.find_key(path, files, f"{name} {face_size} {channels}")
     faces = cache.load(key) if key else None
     if faces is None:
         faces = layout.read_faces(path, files, skip_bad, face_size, channels)
         if key and not faces.problems:
             cache.save(key, path, files, faces)
-    faces = replace(faces, sources=tuple(str(path / source) for source in faces.sources))
+    sources = tuple(str(path / source) for source in faces.sources)
+    faces = replace(faces, sources=sources, problems=(*unreadable, *faces.problems))
     return faces if votes is None else join_votes(faces, Path(votes))
 
 

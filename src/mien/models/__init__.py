@@ -18,9 +18,9 @@ from mien.models.registry import (
     architecture,
     create_model,
     list_models,
-    normalisation_of,
     register,
 )
+from mien.models.timm import normalisation_of
 
 __all__ = [
     "Architecture",

@@ -3,12 +3,14 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from torch import nn
 
 from mien.errors import UsageError
 from mien.labels import nearest
+from mien.models.timm import PREFIX, TimmNet, backbone_of
 
 
 @dataclass(frozen=True)
@@ -66,22 +68,13 @@ def architecture(name: str) -> Architecture:
     Raises:
         UsageError: No such architecture; the message names the nearest.
     """
-    if name.startswith("timm:"):
-        from mien.models.timm import timm_architecture
-
-        return timm_architecture(name)
+    if name.startswith(PREFIX):
+        backbone = backbone_of(name)
+        build, summary = partial(TimmNet, backbone), f"timm's {backbone}, a fresh linear head"
+        return Architecture(name, "timm", 3, 48, build, summary)
     if name not in _ARCHITECTURES:
         raise UsageError(f"unknown architecture {name!r}{nearest(name, list_models())}")
     return _ARCHITECTURES[name]
-
-
-def normalisation_of(name: str) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
-    """Returns (mean, std) per channel that an architecture was made for, or None."""
-    if name.startswith("timm:"):
-        from mien.models.timm import timm_normalisation
-
-        return timm_normalisation(name)
-    return None
 
 
 def create_model(name: str, num_classes: int = 7, **options: Any) -> nn.Module:

@@ -13,17 +13,18 @@ from torch import Tensor, nn
 
 from mien.errors import BadInputError, MissingError, UsageError, missing_extra
 from mien.labels import nearest
-from mien.models.registry import Architecture
 
 PREFIX = "timm:"
-FAMILY = "timm"
 
 
 class TimmNet(nn.Module):
     """A timm backbone with a fresh linear head, fed faces enlarged to its size."""
 
-    def __init__(self, name: str, num_classes: int, in_channels: int, weights: str) -> None:
+    def __init__(
+        self, name: str, num_classes: int, in_channels: int, input_size: int, weights: str = ""
+    ) -> None:
         super().__init__()
+        del input_size  # faces are enlarged inside
         self.backbone = _create(name, in_channels, weights)
         self.size = int(self.backbone.pretrained_cfg["input_size"][-1])
         width = getattr(self.backbone, "head_hidden_size", self.backbone.num_features)
@@ -35,8 +36,8 @@ class TimmNet(nn.Module):
         return self.head(self.backbone(images))
 
 
-def timm_architecture(name: str) -> Architecture:
-    """Returns the entry of `timm:NAME`.
+def backbone_of(name: str) -> str:
+    """Returns NAME of `timm:NAME`.
 
     Raises:
         MissingError: timm is not installed.
@@ -45,17 +46,15 @@ def timm_architecture(name: str) -> Architecture:
     timm = _timm()
     backbone = name.removeprefix(PREFIX)
     if not timm.is_model(backbone):
-        raise UsageError(f"timm has no backbone {backbone!r}{_nearest_backbone(backbone)}")
-
-    def build(num_classes: int, in_channels: int, input_size: int, weights: str = "") -> nn.Module:
-        del input_size  # faces are enlarged inside
-        return TimmNet(backbone, num_classes, in_channels, weights)
-
-    return Architecture(name, FAMILY, 3, 48, build, f"timm's {backbone}, a fresh linear head")
+        near = nearest(backbone, timm.list_models()) if len(backbone) > 2 else ""
+        raise UsageError(f"timm has no backbone {backbone!r}{near}")
+    return backbone
 
 
-def timm_normalisation(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Returns (mean, std) per channel that `timm:NAME` was made for."""
+def normalisation_of(name: str) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+    """Returns (mean, std) per channel that `timm:NAME` was made for; None of any other name."""
+    if not name.startswith(PREFIX):
+        return None
     config = _timm().get_pretrained_cfg(name.removeprefix(PREFIX))
     return tuple(config.mean), tuple(config.std)
 
@@ -75,10 +74,6 @@ def _create(name: str, in_channels: int, weights: str) -> Any:
         return _timm().create_model(name, **options)
     except (RuntimeError, OSError, KeyError, ValueError) as error:
         raise BadInputError(f"timm cannot load {name} with weights {weights!r}: {error}") from error
-
-
-def _nearest_backbone(name: str) -> str:
-    return nearest(name, _timm().list_models()) if len(name) > 2 else ""
 
 
 def _timm() -> Any:
