@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mien.evaluation import TEMPERATURE_BOUNDS, fit_temperature
+from mien.evaluation.calibration import TEMPERATURE_BOUNDS, fit_temperature
 from mien.evaluation.metrics import expected_calibration_error, log_loss
 
 

@@ -7,14 +7,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from mien.evaluation import (
-    Evaluation,
-    bootstrap_interval,
-    compare,
-    group_seeds,
-    mcnemar_exact,
-    score,
-)
+from mien.evaluation import Evaluation, compare, score
+from mien.evaluation.compare import bootstrap_interval, group_seeds, mcnemar_exact
 from mien.model_folder import ModelConfig
 
 LABELS = ("a", "b")

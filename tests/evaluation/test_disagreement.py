@@ -1,6 +1,6 @@
 import numpy as np
 
-from mien.evaluation import find_disagreements
+from mien.evaluation.metrics import find_disagreements
 
 
 def test_the_surest_disagreement_comes_first_and_agreement_is_left_out():

@@ -1,13 +1,13 @@
 """Pictures of a labelled set: its classes, samples of them, and faces whose label is doubtful."""
 
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from mien.classifier import softmax
 from mien.data import FaceSet
 from mien.errors import BadInputError, UsageError
-from mien.evaluation.disagreement import find_disagreements
+from mien.evaluation.metrics import find_disagreements
 from mien.evaluation.report import Evaluation
 from mien.plots import draw_class_counts, draw_face_grid
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Kind = Literal["classes", "samples", "ambiguous"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
 
 FACES_PER_ROW = 8
 

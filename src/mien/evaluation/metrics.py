@@ -28,6 +28,16 @@ class ClassScores:
 
 
 @dataclass(frozen=True)
+class ClassReport:
+    """How one class fared; ratios without a denominator are 0."""
+
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+@dataclass(frozen=True)
 class CalibrationBins:
     """Mean confidence and accuracy (float64, 0 to 1) and faces of each bin, arrays `[bins]`."""
 
@@ -84,6 +94,14 @@ def class_scores(confusion: np.ndarray) -> ClassScores:
         f1=_ratio(2 * hits, support + predicted),
         support=support,
     )
+
+
+def class_reports(confusion: np.ndarray, label_names: tuple[str, ...]) -> dict[str, ClassReport]:
+    """Returns a report of each class, from a confusion matrix `[K true, K predicted]`."""
+    scores = class_scores(confusion)
+    columns = (scores.precision, scores.recall, scores.f1, scores.support)
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    return {name: ClassReport(*row) for name, row in zip(label_names, rows, strict=True)}
 
 
 def balanced_accuracy(confusion: np.ndarray) -> float:
@@ -185,6 +203,20 @@ def expected_calibration_error(
     bins = calibration_bins(logits, targets, num_bins)
     gaps = np.abs(bins.accuracy - bins.confidence)
     return float((gaps * bins.counts).sum() / bins.counts.sum())
+
+
+def find_disagreements(opinions: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Returns the indices of the faces whose label is not the likeliest, int64, surest first.
+
+    Sure is what gives another class much and the label little: by the difference of the two.
+
+    Args:
+        opinions: `[N, K]` floats, rows sum to 1: a model's probabilities or shares of votes.
+        labels: `[N]` integers from 0 to K - 1.
+    """
+    gaps = opinions.max(axis=1) - opinions[np.arange(len(labels)), labels]
+    order = np.argsort(-gaps, kind="stable")
+    return order[gaps[order] > 0]
 
 
 def checked(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

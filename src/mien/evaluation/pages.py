@@ -13,8 +13,7 @@ from PIL import Image
 
 from mien.classifier import softmax
 from mien.data import FaceSet
-from mien.evaluation.disagreement import find_disagreements
-from mien.evaluation.metrics import calibration_bins, wilson_interval
+from mien.evaluation.metrics import calibration_bins, find_disagreements, wilson_interval
 from mien.evaluation.report import Evaluation, Report
 from mien.files import write_whole
 from mien.pictures import resize

@@ -11,7 +11,6 @@ from mien.classifier import Classifier
 from mien.data import FaceSet
 from mien.errors import BadInputError
 from mien.evaluation import metrics
-from mien.evaluation.class_report import ClassReport, class_reports
 from mien.evaluation.votes import VotesReport, score_votes
 from mien.model_folder import ModelConfig
 
@@ -45,7 +44,7 @@ class Report:
     macro_f1: float
     log_loss: float
     ece: float
-    per_class: dict[str, ClassReport]
+    per_class: dict[str, metrics.ClassReport]
     confusion: tuple[tuple[int, ...], ...]
     votes: VotesReport | None = None
 
@@ -92,7 +91,7 @@ def score(
         macro_f1=metrics.macro_mean(scores.f1, confusion),
         log_loss=metrics.log_loss(logits, labels),
         ece=metrics.expected_calibration_error(logits, labels),
-        per_class=class_reports(confusion, label_names),
+        per_class=metrics.class_reports(confusion, label_names),
         confusion=tuple(tuple(row) for row in confusion.tolist()),
         votes=None if votes is None else score_votes(logits, labels, votes, label_names),
     )

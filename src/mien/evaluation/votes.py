@@ -9,7 +9,6 @@ import numpy as np
 
 from mien.data import decide, vote_shares
 from mien.evaluation import metrics
-from mien.evaluation.class_report import ClassReport, class_reports
 
 NEUTRAL = "neutral"
 ALARMS = ("angry", "sad", "fear", "disgust")
@@ -82,7 +81,7 @@ class VotesReport:
     kl_divergence: float
     ece: float
     label_agreement: float
-    per_class: dict[str, ClassReport]
+    per_class: dict[str, metrics.ClassReport]
     confusion: tuple[tuple[int, ...], ...]
     num_clear_neutral: int
     false_alarms: dict[str, Share]
@@ -153,7 +152,7 @@ def score_votes(
         kl_divergence=cross_entropy - floor,
         ece=metrics.expected_calibration_error(decided, truth.targets),
         label_agreement=float((labels[truth.rows] == truth.labels).mean()),
-        per_class=class_reports(confusion, label_names),
+        per_class=metrics.class_reports(confusion, label_names),
         confusion=tuple(tuple(row) for row in confusion.tolist()),
         num_clear_neutral=num_clear[0],
         false_alarms=alarms,
