@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mien.cli.options import AsJson, Picture, Settings, SkipBad
 from mien.cli.output import need, print_json, warn_of_problems
 
 if TYPE_CHECKING:
@@ -30,10 +31,8 @@ def info(
     votes: Annotated[
         Path | None, typer.Option(help="FER+ votes (fer2013new.csv) to join by row.")
     ] = None,
-    skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Leave unreadable rows out instead of stopping.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    skip_bad: SkipBad = False,
+    as_json: AsJson = False,
 ) -> None:
     """Print what a set holds: faces per class and split, pixels, blank and repeated images.
 
@@ -57,12 +56,9 @@ def preview(
     path: Annotated[
         Path, typer.Argument(help="A labelled set: CSV (.gz, .xz) or folder of pictures.")
     ],
-    output: Annotated[Path, typer.Option(help="The picture to write: .png or .svg.")],
+    output: Picture,
     recipe: Annotated[str, typer.Option(help="A recipe's name or TOML file.")] = "mien_s",
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a knob: augment.flip=none."),
-    ] = None,
+    settings: Settings = None,
     num_faces: Annotated[int, typer.Option("--faces", min=1, help="How many faces.")] = 32,
     epoch: Annotated[int, typer.Option(min=1, help="Another epoch, other faces and changes.")] = 1,
 ) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mien.cli.options import SkipBad
 from mien.cli.output import need, note, print_json, warn, warn_of_problems
 
 if TYPE_CHECKING:
@@ -58,9 +59,7 @@ def evaluate(
             "--json", help="Print JSON; of several models the keys models, differences, groups."
         ),
     ] = False,
-    skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Leave unreadable rows out instead of stopping.")
-    ] = False,
+    skip_bad: SkipBad = False,
 ) -> None:
     """Measure models on a labelled set, and how they differ from the first.
 
@@ -97,12 +96,13 @@ def evaluate(
         if not as_json:
             _print_report(f"{model} on {data}{part}", evaluation.report)
     comparison = compare(evaluations) if len(models) > 1 else None
-    if comparison is None and as_json:
-        print_json(evaluations[0].report.to_json_dict())
-    elif comparison is not None and as_json:
+    if comparison is None:
+        if as_json:
+            print_json(evaluations[0].report.to_json_dict())
+    elif as_json:
         reports = [{"model": e.model, **e.report.to_json_dict()} for e in evaluations]
         print_json({"models": reports, **comparison.to_json_dict()})
-    elif comparison is not None:
+    else:
         _print_comparison(comparison)
     if output is not None:
         from mien.evaluation.pages import report_folders, write_report
@@ -116,49 +116,36 @@ def evaluate(
 
 
 def _print_report(title: str, report: "Report") -> None:
-    from rich.table import Table
-
     if report.votes is not None:
         _print_votes(f"{title}, against the annotators", report.votes)
         title += ", against the faces' own labels"
-    low, high = report.accuracy_ci95
-    overall = Table(box=None, show_header=False, padding=(0, 1), pad_edge=False)
+    overall = _table()
     overall.add_row("faces", f"{report.num_faces:,}", f"views of each: {report.num_views}")
-    overall.add_row("accuracy", f"{report.accuracy:.4f}", f"95 % interval {low:.4f} to {high:.4f}")
-    overall.add_row("balanced accuracy", f"{report.balanced_accuracy:.4f}")
+    _add_accuracies(overall, report)
     overall.add_row("macro precision", f"{report.macro_precision:.4f}")
     overall.add_row("macro recall", f"{report.macro_recall:.4f}")
     overall.add_row("macro F1", f"{report.macro_f1:.4f}")
     overall.add_row("log loss", f"{report.log_loss:.4f}")
     overall.add_row("calibration error", f"{report.ece:.4f}", "15 equal-mass bins")
-
     _print_all(title, overall, *_class_tables(report))
 
 
 def _print_votes(title: str, votes: "VotesReport") -> None:
-    from rich.table import Table
-
-    alarms = Table("", box=None, padding=(0, 1), pad_edge=False)
-    alarms.add_column("faces", justify="right")
-    alarms.add_column("share", justify="right")
-    alarms.add_column("95 % interval", no_wrap=True)
+    alarms = _table("", "faces", "share", "95 % interval")
     for name, share in votes.clear_faces.items():
-        low, high = share.ci95
-        alarms.add_row(name, f"{share.count}", f"{share.share:.4f}", f"{low:.4f} to {high:.4f}")
+        interval = _interval(share.ci95)
+        alarms.add_row(name, f"{share.count}", f"{share.share:.4f}", interval)
     head = (
         f"clear faces, at least 8 of 10 votes: {votes.num_clear_neutral:,} neutral, "
         f"{votes.num_clear_expression:,} of another expression"
     )
-
-    low, high = votes.accuracy_ci95
-    overall = Table(box=None, show_header=False, padding=(0, 1), pad_edge=False)
+    overall = _table()
     left_out = (
         f"left out: {votes.num_undecided} undecided, {votes.num_contempt} contempt, "
         f"{votes.num_unknown} unknown or no face"
     )
     overall.add_row("faces", f"{votes.num_faces:,}", left_out)
-    overall.add_row("accuracy", f"{votes.accuracy:.4f}", f"95 % interval {low:.4f} to {high:.4f}")
-    overall.add_row("balanced accuracy", f"{votes.balanced_accuracy:.4f}")
+    _add_accuracies(overall, votes)
     floor = f"the votes' own entropy {votes.vote_entropy:.4f}, divergence {votes.kl_divergence:.4f}"
     overall.add_row("cross-entropy", f"{votes.cross_entropy:.4f}", floor)
     overall.add_row("calibration error", f"{votes.ece:.4f}", "15 equal-mass bins")
@@ -166,15 +153,15 @@ def _print_votes(title: str, votes: "VotesReport") -> None:
     _print_all(title, overall, head, alarms, *_class_tables(votes))
 
 
-def _class_tables(report: "Report | VotesReport") -> "tuple[Table, Table]":
-    from rich.table import Table
+def _add_accuracies(table: "Table", report: "Report | VotesReport") -> None:
+    interval = f"95 % interval {_interval(report.accuracy_ci95)}"
+    table.add_row("accuracy", f"{report.accuracy:.4f}", interval)
+    table.add_row("balanced accuracy", f"{report.balanced_accuracy:.4f}")
 
-    classes = Table("", box=None, padding=(0, 1), pad_edge=False)
-    confusion = Table("true ↓  taken for →", box=None, padding=(0, 1), pad_edge=False)
-    for column in ("precision", "recall", "F1", "faces"):
-        classes.add_column(column, justify="right")
-    for name in report.per_class:
-        confusion.add_column(name, justify="right", no_wrap=True)
+
+def _class_tables(report: "Report | VotesReport") -> "tuple[Table, Table]":
+    classes = _table("", "precision", "recall", "F1", "faces")
+    confusion = _table("true ↓  taken for →", *report.per_class)
     for (name, scores), row in zip(report.per_class.items(), report.confusion, strict=True):
         ratios = (f"{ratio:.3f}" for ratio in (scores.precision, scores.recall, scores.f1))
         classes.add_row(name, *ratios, f"{scores.support:,}")
@@ -183,17 +170,13 @@ def _class_tables(report: "Report | VotesReport") -> "tuple[Table, Table]":
 
 
 def _print_comparison(comparison: "Comparison") -> None:
-    from rich.table import Table
-
-    differences = Table("model", box=None, padding=(0, 1), pad_edge=False)
-    for column in ("accuracy", "95 % interval", "right alone", "reference alone", "McNemar p"):
-        differences.add_column(column, justify="right", no_wrap=True)
+    heads = ("accuracy", "95 % interval", "right alone", "reference alone", "McNemar p")
+    differences = _table("model", *heads)
     for each in comparison.differences:
-        low, high = each.accuracy_difference_ci95
         differences.add_row(
             each.model,
             f"{each.accuracy_difference:+.4f}",
-            f"{low:+.4f} to {high:+.4f}",
+            _interval(each.accuracy_difference_ci95, "+.4f"),
             f"{each.num_only_model_right:,}",
             f"{each.num_only_reference_right:,}",
             f"{each.mcnemar_p:.3g}",
@@ -201,13 +184,26 @@ def _print_comparison(comparison: "Comparison") -> None:
     reference = comparison.differences[0].reference
     _print_all(f"differences to {reference}, on the same faces", differences)
     for group in comparison.groups:
-        figures = Table("", box=None, padding=(0, 1), pad_edge=False)
-        figures.add_column("mean ± SD", justify="right")
+        figures = _table("", "mean ± SD")
         for name, mean in group.mean.items():
             figures.add_row(name.replace("_", " "), f"{mean:.4f} ± {group.sd[name]:.4f}")
         seeds = ", ".join(map(str, group.seeds))
         title = f"seeds {seeds} of one recipe (n = {len(group.seeds)}): {', '.join(group.models)}"
         _print_all(title, figures)
+
+
+def _interval(ends: tuple[float, float], form: str = ".4f") -> str:
+    return f"{ends[0]:{form}} to {ends[1]:{form}}"
+
+
+def _table(*heads: str) -> "Table":
+    """Returns a table with the first column on the left; without heads it has none."""
+    from rich.table import Table
+
+    table = Table(*heads[:1], box=None, show_header=bool(heads), padding=(0, 1), pad_edge=False)
+    for head in heads[1:]:
+        table.add_column(head, justify="right", no_wrap=True)
+    return table
 
 
 def _print_all(*parts: object) -> None:

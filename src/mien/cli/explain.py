@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.model_option import Model
+from mien.cli.options import AsJson, Model, Picture
 from mien.cli.output import need, note, print_json, warn
 from mien.errors import UsageError
 
@@ -14,7 +14,7 @@ def explain(
     face: Annotated[
         Path, typer.Argument(metavar="FACE", help="A picture; its most certain face is explained.")
     ],
-    output: Annotated[Path, typer.Option(help="The picture to write, .png or .svg.")],
+    output: Picture,
     model: Model = "default",
     method: Annotated[
         str,
@@ -30,7 +30,7 @@ def explain(
     detector: Annotated[
         str, typer.Option(help="retinaface, haar, or none: the picture is a face image.")
     ] = "retinaface",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show what a model looked at to perceive an expression.
 

@@ -1,27 +1,20 @@
 """`mien export`: a run's checkpoint → a model folder."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from mien.cli.opinions import Teacher, Votes
+from mien.cli.options import Teacher, Votes
 from mien.cli.output import need
-
-
-class Keep(StrEnum):
-    """Which epoch's weights are exported."""
-
-    BEST = "best"
-    LAST = "last"
 
 
 def export(
     run: Annotated[Path, typer.Argument(help="The run folder; it need not be finished.")],
     output: Annotated[Path, typer.Option(help="The model folder to make.")],
     keep: Annotated[
-        Keep | None, typer.Option(help="Which epoch; the recipe's own choice by default.")
+        Literal["best", "last"] | None,
+        typer.Option(help="Which epoch; the recipe's own choice by default."),
     ] = None,
     data: Annotated[
         Path | None, typer.Option(help="Where the run's data is now, if it was moved.")
@@ -36,5 +29,4 @@ def export(
     need("torch", "train")
     from mien import training
 
-    chosen = None if keep is None else keep.value
-    typer.echo(training.export(run, output, chosen, data, votes, teacher, half))
+    typer.echo(training.export(run, output, keep, data, votes, teacher, half))

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from mien.cli.options import AsJson
 from mien.cli.output import need, print_json
 
 
@@ -16,7 +17,7 @@ def models(
         bool,
         typer.Option("--pretrained", help="List the trained models inside instead: --model NAME."),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List the architectures that can be trained, or describe one layer by layer."""
     if pretrained:

@@ -1,11 +1,11 @@
 """`mien plot`: pictures of a labelled set, of runs and of videos' rows."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
+from mien.cli.options import Picture, SkipBad
 from mien.cli.output import need, warn_of_problems
 from mien.errors import UsageError
 
@@ -13,13 +13,7 @@ app = typer.Typer(
     no_args_is_help=True, help="Draw a labelled set, how training went, or a video's rows."
 )
 
-
-class Kind(StrEnum):
-    """What of a set is drawn."""
-
-    CLASSES = "classes"
-    SAMPLES = "samples"
-    AMBIGUOUS = "ambiguous"
+Kind = Literal["classes", "samples", "ambiguous"]
 
 
 @app.callback()
@@ -59,9 +53,7 @@ def data(
         str | None, typer.Option(help="Draw this split only; without it all faces.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Decides which samples are drawn.")] = 0,
-    skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Leave unreadable rows out instead of stopping.")
-    ] = False,
+    skip_bad: SkipBad = False,
 ) -> None:
     """Draw the classes of a set, samples of them, or faces whose label is doubtful.
 
@@ -75,23 +67,23 @@ def data(
 
     if votes and model:
         raise UsageError("--votes and --model: hold the labels against one of them at a time")
-    if (votes or model) and kind not in (None, Kind.AMBIGUOUS):
+    if (votes or model) and kind not in (None, "ambiguous"):
         raise UsageError(f"--votes and --model change nothing in --kind {kind}: leave them out")
     targets = _targets(output, kind, has_opinion=bool(votes or model))
     whole = read(path, votes=votes, skip_bad=skip_bad)
     warn_of_problems(whole.problems)
     faces = whole if split is None else whole.take_split(split)
     title = f"{path.name}, {split}" if split else path.name
-    evaluation = collect(model, faces) if model and Kind.AMBIGUOUS in targets else None
+    evaluation = collect(model, faces) if model and "ambiguous" in targets else None
     for each, target in targets.items():
-        figure = draw_data(faces, each.value, title, evaluation, seed)
+        figure = draw_data(faces, each, title, evaluation, seed)
         typer.echo(write_figure(figure, target))
 
 
 @app.command("runs")
 def runs(
     run: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run folders, finished or not.")],
-    output: Annotated[Path, typer.Option(help="The picture to write: .png or .svg.")],
+    output: Picture,
 ) -> None:
     """Draw loss, accuracy and learning rate of a run over its epochs, or of several compared."""
     need("matplotlib", "plots")
@@ -108,7 +100,7 @@ def timeline(
     rows: Annotated[
         Path, typer.Argument(help="A table of `mien predict VIDEO --csv` or --parquet.")
     ],
-    output: Annotated[Path, typer.Option(help="The picture to write: .png or .svg.")],
+    output: Picture,
 ) -> None:
     """Draw the expressions of each face in a video over time (smoothed probabilities)."""
     need("matplotlib", "plots")
@@ -126,7 +118,6 @@ def _targets(output: Path, kind: Kind | None, has_opinion: bool) -> dict[Kind, P
     from mien.plots import check_picture_path
 
     if output.suffix and not output.is_dir():
-        default = Kind.AMBIGUOUS if has_opinion else Kind.CLASSES
-        return {kind or default: check_picture_path(output)}
-    kinds = [each for each in Kind if each != Kind.AMBIGUOUS or has_opinion]
-    return {each: output / f"{each}.png" for each in ([kind] if kind else kinds)}
+        return {kind or ("ambiguous" if has_opinion else "classes"): check_picture_path(output)}
+    kinds: tuple[Kind, ...] = ("classes", "samples", "ambiguous")[: 3 if has_opinion else 2]
+    return {each: output / f"{each}.png" for each in ((kind,) if kind else kinds)}

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mien.cli.model_option import Model
+from mien.cli.options import Model
 from mien.cli.output import need, note, print_json
 from mien.errors import BadInputError, UsageError
 

@@ -4,16 +4,14 @@ from typing import Annotated
 
 import typer
 
+from mien.cli.options import AsJson, Settings
 from mien.cli.output import print_json
 
 
 def recipes(
     name: Annotated[str | None, typer.Argument(help="Print this one, all knobs resolved.")] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a knob: optimizer.lr=3e-4."),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    settings: Settings = None,
+    as_json: AsJson = False,
 ) -> None:
     """List the recipes, or print one as TOML, ready to be edited and given to `mien train`."""
     from mien.recipes import list_recipes, load_recipe

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from mien.cli.listening import ApiKeyFile, Host, Insecure, Port, find_access, need_server
-from mien.cli.model_option import Model
+from mien.cli.options import Model
 from mien.cli.output import note
 
 

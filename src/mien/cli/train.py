@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.opinions import Teacher, Votes
+from mien.cli.options import Teacher, Votes
 from mien.cli.output import need
 from mien.errors import MienError, UsageError
 

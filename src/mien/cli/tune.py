@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.opinions import Teacher, Votes
+from mien.cli.options import Teacher, Votes
 from mien.cli.output import need, note, print_json
 from mien.errors import MienError, UsageError
 
