@@ -144,7 +144,7 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
     try:
         return [json.loads(line) for line in whole.splitlines()]
     except ValueError as error:
-        raise BadInputError(f"{path}: a line is not the record of an epoch: {error}") from error
+        raise BadInputError(f"{path}: damaged: a line is not of an epoch: {error}") from error
 
 
 def append_metrics(run: Path, record: dict[str, Any]) -> None:

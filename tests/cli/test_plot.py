@@ -144,16 +144,19 @@ def test_bad_rows_are_told_within_bounds(faces):
     assert result.stderr.count("\n") == 6
 
 
-def test_without_matplotlib_it_says_what_to_install(faces, monkeypatch):
+@pytest.mark.parametrize("package", ["matplotlib", "jinja2"])
+def test_without_the_extra_it_says_what_to_install(package, faces, monkeypatch):
     import importlib.util
 
     find_spec = importlib.util.find_spec
     monkeypatch.setattr(
         importlib.util,
         "find_spec",
-        lambda name, *rest: None if name == "matplotlib" else find_spec(name, *rest),
+        lambda name, *rest: None if name == package else find_spec(name, *rest),
     )
-    for arguments in (("data", faces), ("runs", "gone")):
-        result = plot(*arguments, "--output", "a.png")
+    drawn = [("plot", "data", faces), ("plot", "runs", "gone")] if package == "matplotlib" else []
+    for arguments in (("evaluate", "default", "--data", faces), *drawn):
+        words = [*map(str, arguments), "--output", "a.png"]
+        result = CliRunner().invoke(app, words)
         assert result.exit_code == 4
         assert "pip install 'mien[plots]'" in result.stderr

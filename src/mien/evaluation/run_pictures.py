@@ -38,12 +38,8 @@ def draw_curves(runs: Sequence[str | Path]) -> "Figure":
 
 def _read(run: Path) -> list[dict[str, Any]]:
     read_info(run)
-    try:
-        records = read_metrics(run)
-        whole = all(record.keys() >= _DRAWN for record in records)
-    except (ValueError, AttributeError) as error:
-        raise BadInputError(f"{run / METRICS}: damaged: {error}") from error
-    if not whole:
+    records = read_metrics(run)
+    if not all(isinstance(each, dict) and each.keys() >= _DRAWN for each in records):
         raise BadInputError(f"{run / METRICS}: expected {', '.join(sorted(_DRAWN))} in every line")
     if not records:
         raise BadInputError(f"{run}: no epoch was finished yet, so there is nothing to draw")

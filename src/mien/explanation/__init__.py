@@ -8,20 +8,13 @@ from mien.explanation.explain import (
     explain,
     find_face,
 )
-from mien.explanation.layers import Activation, Filters, activations, filters
-from mien.explanation.saliency import (
-    GradCam,
-    PixelContributions,
-    grad_cam,
-    integrated_gradients,
-)
+from mien.explanation.network import activations, filters
+from mien.explanation.saliency import GradCam, PixelContributions, grad_cam, integrated_gradients
 
 __all__ = [
     "METHODS",
     "OF_AN_EXPRESSION",
-    "Activation",
     "Explanation",
-    "Filters",
     "GradCam",
     "PixelContributions",
     "activations",

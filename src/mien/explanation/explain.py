@@ -11,14 +11,8 @@ from matplotlib.figure import Figure
 
 from mien.classifier import softmax
 from mien.errors import BadInputError, UsageError
-from mien.explanation.layers import Activation, Filters, activations, filters
-from mien.explanation.network import as_batch
-from mien.explanation.saliency import (
-    GradCam,
-    PixelContributions,
-    grad_cam,
-    integrated_gradients,
-)
+from mien.explanation.network import Activation, Filters, activations, as_batch, filters
+from mien.explanation.saliency import GradCam, PixelContributions, grad_cam, integrated_gradients
 from mien.inference.crop import cut
 from mien.inference.detectors import create_detector
 from mien.inference.results import MIN_CONFIDENCE

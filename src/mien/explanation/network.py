@@ -1,17 +1,20 @@
-"""What goes on inside a network while it looks at one face.
+"""What goes on inside a network while it looks at one face, and its first layer's kernels.
 
 C channels of a map · h its side · s side of the network's input
 """
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mien.models import FaceClassifier
+from mien.errors import UsageError
+from mien.models import FaceClassifier, evaluating
 
 _PASS_ON = (
     nn.Dropout,
@@ -27,6 +30,34 @@ _PASS_ON = (
 """Layers that only normalise, drop, reshape or hold others, which show what they give."""
 
 
+@dataclass(frozen=True)
+class Activation:
+    """What one layer gave for a face.
+
+    Attributes:
+        name: The layer's dotted name in the network.
+        kind: Its class.
+        values: float32 `[C, h, h]` (maps) or `[C]` (a vector), in the layer's own unit.
+    """
+
+    name: str
+    kind: str
+    values: np.ndarray
+
+
+@dataclass(frozen=True)
+class Filters:
+    """The kernels of a network's first layer.
+
+    Attributes:
+        name: The layer's dotted name in the network.
+        kernels: float32 `[N, C, k, k]`, C the channels that the network takes.
+    """
+
+    name: str
+    kernels: np.ndarray
+
+
 @contextmanager
 def observed(classifier: FaceClassifier) -> Iterator[Callable[[Tensor], Tensor]]:
     """Yields the function faces `[N, s, s, C]` → scores `[N, K]` that explanations differentiate.
@@ -35,7 +66,6 @@ def observed(classifier: FaceClassifier) -> Iterator[Callable[[Tensor], Tensor]]
     gradient passes that once it is saturated. Meanwhile the classifier is in evaluation mode and
     its layers do not overwrite their inputs; afterwards every module is as it was before.
     """
-    modes = [(module, module.training) for module in classifier.modules()]
     overwriting: list[Any] = [
         module for module in classifier.modules() if getattr(module, "inplace", False) is True
     ]
@@ -49,14 +79,12 @@ def observed(classifier: FaceClassifier) -> Iterator[Callable[[Tensor], Tensor]]
         return caught.pop().float() / classifier.temperature
 
     try:
-        classifier.eval()
         for module in overwriting:
             module.inplace = False
-        yield scores
+        with evaluating(classifier), torch.enable_grad():
+            yield scores
     finally:
         hook.remove()
-        for module, mode in modes:
-            module.training = mode
         for module in overwriting:
             module.inplace = True
 
@@ -74,6 +102,43 @@ def as_batch(classifier: FaceClassifier, view: np.ndarray) -> Tensor:
         )
     pixels = view[..., None] if grey else view
     return torch.from_numpy(pixels.astype(np.float32))[None].to(classifier.mean.device)
+
+
+def activations(classifier: FaceClassifier, view: np.ndarray) -> list[Activation]:
+    """Returns what each layer gives for a face, in the order the layers run.
+
+    Convolutions, activations, pools, linear layers and whole blocks; not batch norm, whose output
+    the activation after it shows.
+
+    Args:
+        classifier: The network.
+        view: uint8 `[s, s]` or `[s, s, 3]`, s the side of the network's input.
+
+    Raises:
+        ValueError: The view has another dtype or shape.
+    """
+    return [
+        Activation(name, type(layer).__name__.lstrip("_"), values.float().cpu().numpy())
+        for name, layer, values in layer_outputs(classifier, view)
+    ]
+
+
+def filters(classifier: FaceClassifier) -> Filters:
+    """Returns the kernels of the first layer; a linear one's weights are laid out as the face.
+
+    Raises:
+        UsageError: The first layer does not look at pixels.
+    """
+    for name, layer in classifier.net.named_modules():
+        if isinstance(layer, nn.Conv2d):
+            return Filters(name, layer.weight.detach().float().cpu().numpy())
+        if isinstance(layer, nn.Linear):
+            side = math.isqrt(layer.in_features // classifier.in_channels)
+            if side**2 * classifier.in_channels != layer.in_features:
+                break
+            weights = layer.weight.detach().float().cpu().numpy()
+            return Filters(name, weights.reshape(-1, classifier.in_channels, side, side))
+    raise UsageError("filters: the network's first layer does not look at pixels")
 
 
 def layer_outputs(

@@ -120,14 +120,13 @@ def integrated_gradients(
     with observed(classifier) as scores:
         with torch.no_grad():
             logits = scores(torch.cat([faces, baseline]))[:, label]
-        with torch.enable_grad():
-            contributions = IntegratedGradients(scores).attribute(
-                faces,
-                baselines=baseline,
-                target=label,
-                n_steps=num_steps,
-                internal_batch_size=_STEPS_AT_ONCE,
-            )  # [1, s, s, C]
+        contributions = IntegratedGradients(scores).attribute(
+            faces,
+            baselines=baseline,
+            target=label,
+            n_steps=num_steps,
+            internal_batch_size=_STEPS_AT_ONCE,
+        )  # [1, s, s, C]
     values = contributions.detach()[0].sum(2).double()
     logit, baseline_logit = logits.tolist()
     return PixelContributions(
