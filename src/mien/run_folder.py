@@ -95,12 +95,12 @@ def check_free(run: Path) -> None:
             f"{run} holds a run already: go on with `mien train --resume {run}`, "
             "or name another --output"
         )
-    if run.exists() and (not run.is_dir() or any(map(_counts, run.iterdir()))):
+    if run.exists() and (not run.is_dir() or any(not _is_begun(path) for path in run.iterdir())):
         raise UsageError(f"{run} exists and is not an empty folder; name another --output")
 
 
-def _counts(path: Path) -> bool:
-    return path.name not in (LOCK, RECIPE) and not path.match(HALF)
+def _is_begun(path: Path) -> bool:
+    return path.name in (LOCK, RECIPE) or path.match(HALF)
 
 
 def free_run_folder(parent: Path, name: str) -> Path:

@@ -109,11 +109,12 @@ def with_confidences(confidences, correct):
     return logits, np.array(correct, int)
 
 
-def test_calibration_error_by_hand():
+def test_calibration_error_by_hand(monkeypatch):
     # Two bins: (.6, .7, .8) is right once: |1/3 - .7|; (.9, .95) always: |1 - .925|.
+    monkeypatch.setattr(metrics, "NUM_ECE_BINS", 2)
     logits, labels = with_confidences([0.95, 0.6, 0.8, 0.7, 0.9], [1, 0, 1, 0, 1])
     expected = 3 / 5 * abs(1 / 3 - 0.7) + 2 / 5 * abs(1 - 0.925)
-    assert metrics.expected_calibration_error(logits, labels, num_bins=2) == pytest.approx(expected)
+    assert metrics.expected_calibration_error(logits, labels) == pytest.approx(expected)
 
 
 def test_calibration_error_with_fewer_faces_than_bins_is_the_mean_gap():

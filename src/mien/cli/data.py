@@ -14,11 +14,6 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Look at a labelled set.")
 
 
-@app.callback()
-def _data() -> None:
-    """Look at a labelled set."""
-
-
 @app.command("info")
 def info(
     path: Annotated[

@@ -16,11 +16,6 @@ app = typer.Typer(
 Kind = Literal["classes", "samples", "ambiguous"]
 
 
-@app.callback()
-def _plot() -> None:
-    """Draw a labelled set, how training went, or a video's rows."""
-
-
 @app.command("data")
 def data(
     path: Annotated[

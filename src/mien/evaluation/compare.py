@@ -112,7 +112,7 @@ def mcnemar_exact(num_only_first: int, num_only_second: int) -> float:
 
 
 def bootstrap_interval(
-    num_only_first: int, num_only_second: int, num_faces: int, seed: int = 0
+    num_only_first: int, num_only_second: int, num_faces: int
 ) -> tuple[float, float]:
     """Returns the 95 % interval of the first accuracy less the second, by paired bootstrap.
 
@@ -125,7 +125,6 @@ def bootstrap_interval(
         num_only_first: Faces that the first model alone decided rightly.
         num_only_second: Faces that the second alone did.
         num_faces: All faces.
-        seed: Decides the draws.
 
     Raises:
         ValueError: The counts are no parts of `num_faces`, or there is no face.
@@ -134,7 +133,7 @@ def bootstrap_interval(
     if min(num_only_first, num_only_second, rest) < 0 or num_faces == 0:
         raise ValueError(f"{num_only_first} and {num_only_second} are no parts of {num_faces}")
     shares = np.array([num_only_first, num_only_second, rest]) / num_faces
-    draws = np.random.default_rng(seed).multinomial(num_faces, shares, NUM_RESAMPLES)
+    draws = np.random.default_rng(0).multinomial(num_faces, shares, NUM_RESAMPLES)
     low, high = np.percentile((draws[:, 0] - draws[:, 1]) / num_faces, [2.5, 97.5])
     return float(low), float(high)
 

@@ -146,13 +146,11 @@ def entropy(shares: np.ndarray) -> float:
     return float(-(shares * logs).sum(axis=1).mean())
 
 
-def calibration_bins(
-    logits: np.ndarray, targets: np.ndarray, num_bins: int = NUM_ECE_BINS
-) -> CalibrationBins:
+def calibration_bins(logits: np.ndarray, targets: np.ndarray) -> CalibrationBins:
     """Returns how confident decisions were and how often right, in bins of equal size.
 
-    The faces are sorted by the probability of their decision and cut into `num_bins` bins (one
-    face more in the first ones where N is no multiple; bins without a face, where N < num_bins,
+    The faces are sorted by the probability of their decision and cut into `NUM_ECE_BINS` bins (one
+    face more in the first ones where N is no multiple; bins without a face, where N is fewer,
     are left out). Faces of equal confidence share their mean correctness, so that their order does
     not matter.
 
@@ -165,7 +163,6 @@ def calibration_bins(
         logits: `[N, K]` floats.
         targets: `[N]` integers, labels; or `[N, K]` floats, each class's share of the truth: a
             decision is as right as its share then.
-        num_bins: How many, at the most.
 
     Raises:
         ValueError: The logits and targets do not fit each other, or hold no face.
@@ -180,7 +177,7 @@ def calibration_bins(
     _, group, sizes = np.unique(confidence, return_inverse=True, return_counts=True)
     correctness = (np.bincount(group, weights=correct) / sizes)[group]
     order = np.argsort(confidence)
-    bins = [part for part in np.array_split(order, num_bins) if len(part)]
+    bins = [part for part in np.array_split(order, NUM_ECE_BINS) if len(part)]
     return CalibrationBins(
         confidence=np.array([confidence[part].mean() for part in bins]),
         accuracy=np.array([correctness[part].mean() for part in bins]),
@@ -188,19 +185,17 @@ def calibration_bins(
     )
 
 
-def expected_calibration_error(
-    logits: np.ndarray, targets: np.ndarray, num_bins: int = NUM_ECE_BINS
-) -> float:
+def expected_calibration_error(logits: np.ndarray, targets: np.ndarray) -> float:
     """Returns the mean gap between the confidence in a decision and how often it is right.
 
     Each of `calibration_bins` adds |accuracy - mean confidence| times its share of the faces.
-    Chance alone keeps it above 0: perfect calibration is given about sqrt(num_bins / (2 pi N)) at
+    Chance alone keeps it above 0: perfect calibration is given about sqrt(15 / (2 pi N)) at
     worst, 0.026 for 3,589 faces, so compare sets of like size only.
 
     Raises:
         ValueError: The logits and targets do not fit each other, or hold no face.
     """
-    bins = calibration_bins(logits, targets, num_bins)
+    bins = calibration_bins(logits, targets)
     gaps = np.abs(bins.accuracy - bins.confidence)
     return float((gaps * bins.counts).sum() / bins.counts.sum())
 

@@ -159,19 +159,16 @@ def html_page(
     )
 
 
-def surest_mistakes(
-    evaluation: Evaluation, faces: FaceSet, limit: int = MOST_MISTAKES
-) -> list[Mistake]:
-    """Returns the faces decided wrongly with the greatest lead over their label, that one first.
+def surest_mistakes(evaluation: Evaluation, faces: FaceSet) -> list[Mistake]:
+    """Returns the `MOST_MISTAKES` faces decided wrongly that lead over their label by most.
 
     Args:
         evaluation: What `collect` returned.
         faces: The faces it was given.
-        limit: How many, at the most.
     """
     probabilities = softmax(evaluation.logits.astype(np.float64))
     names = evaluation.config.labels
-    found = find_disagreements(probabilities, evaluation.labels)[:limit]
+    found = find_disagreements(probabilities, evaluation.labels)[:MOST_MISTAKES]
     shared = len(faces.sources) == 1
     return [
         Mistake(

@@ -171,18 +171,15 @@ def _clear_faces(
         return {}, None, (0, int(clear.sum()))
     place = label_names.index(NEUTRAL)
     neutral, expressive = clear[:, place], np.delete(clear, place, axis=1).any(axis=1)
-    num_clear = int(neutral.sum()), int(expressive.sum())
-    alarms: dict[str, Share] = {}
-    if num_clear[0]:
-        read = decisions[neutral]
-        places = {name: label_names.index(name) for name in ALARMS if name in label_names}
-        counts = {name: int((read == place).sum()) for name, place in places.items()}
-        counts["together"] = sum(counts.values())
-        alarms = {name: _share(count, num_clear[0]) for name, count in counts.items()}
-    read_neutral = None
-    if num_clear[1]:
-        read_neutral = _share(int((decisions[expressive] == place).sum()), num_clear[1])
-    return alarms, read_neutral, num_clear
+    num_neutral, num_expressive = int(neutral.sum()), int(expressive.sum())
+    read = decisions[neutral]
+    places = {name: label_names.index(name) for name in ALARMS if name in label_names}
+    counts = {name: int((read == alarm).sum()) for name, alarm in places.items()}
+    counts["together"] = sum(counts.values())
+    alarms = {name: _share(count, num_neutral) for name, count in counts.items() if num_neutral}
+    missed = int((decisions[expressive] == place).sum())
+    read_neutral = _share(missed, num_expressive) if num_expressive else None
+    return alarms, read_neutral, (num_neutral, num_expressive)
 
 
 def _share(count: int, total: int) -> Share:
