@@ -134,12 +134,6 @@ def test_a_bad_setting_names_the_key_and_what_was_expected(setting, message):
         load_recipe("mien_s", [setting])
 
 
-@pytest.mark.parametrize("mixing", ["augment.mixup=0.2", "augment.cutmix=1.0"])
-def test_faces_that_are_mixed_cannot_move_their_own_targets(mixing):
-    with pytest.raises(UsageError, match=r"unmixed faces: .*mixup and .*cutmix must be 0"):
-        load_recipe("mien_s", [mixing, "train.self_target_start=0.5"])
-
-
 def test_clipping_twice_is_refused():
     with pytest.raises(UsageError, match="by value or by norm, not both"):
         load_recipe("mien_s", ["train.clip_value=0.1", "train.clip_norm=1"])

@@ -178,57 +178,12 @@ def test_random_flip_is_a_fair_coin():
     assert 900 < int(mirrored.sum()) < 1100
 
 
-def one_colour_each(count: int = 6, side: int = 16):
-    """Faces of which each fills a channel of its own, with their targets."""
-    targets = torch.eye(count)
-    return targets[:, :, None, None].expand(-1, -1, side, side).contiguous(), targets
-
-
-def mixed_by(seed, **knobs):
-    views, targets = one_colour_each()
-    randomness = Randomness.of(seed, 1, 0, CPU)
-    views, mixed_targets = mixed(views, targets, Augment(**knobs), randomness)
-    torch.testing.assert_close(views.mean((2, 3)), mixed_targets)  # what is seen of each face
-    assert not torch.equal(mixed_targets, targets)
-    return views, mixed_targets
-
-
 def test_mixup_is_the_weighted_mean_of_two_faces():
-    views, targets = mixed_by(0, mixup=0.5)
-    assert torch.equal(views, targets[:, :, None, None].expand_as(views))
-
-
-def test_cutmix_sets_a_square_of_another_face_into_each():
-    views, targets = mixed_by(0, cutmix=1.0)
-    assert set(views.unique().tolist()) == {0.0, 1.0}
-    sizes = set()
-    for face, view in enumerate(views):
-        foreign = view[face] == 0
-        rows, columns = foreign.any(1), foreign.any(0)
-        assert torch.equal(foreign, rows[:, None] & columns[None, :])
-        assert len(view[:, foreign].sum(1).nonzero()) <= 1  # of one other face
-        sizes |= {int(rows.sum()), int(columns.sum())}
-    assert max(sizes) < 16
-    assert len(set(targets.diagonal().tolist())) > 1  # clipped at different places
-
-
-def test_with_both_a_batch_is_mixed_one_way_or_the_other():
-    ways = {len(mixed_by(seed, mixup=1.0, cutmix=1.0)[0].unique()) == 2 for seed in range(10)}
-    assert ways == {True, False}
-
-
-def test_cutmix_parts_are_as_large_as_beta_says():
-    views, targets = one_colour_each(2, 64)
-    shares = []
-    for seed in range(300):
-        randomness = Randomness.of(seed, 1, 0, CPU)
-        shares.append(1 - mixed(views, targets, Augment(cutmix=1.0), randomness)[1].diagonal())
-    # a square of side a, 0-1, centred anywhere on an axis shows a - a²/4 of itself there, and its
-    # area a² is uniform, half of the pairs being a face with itself:
-    # E[(a - a²/4)²] = E[a²] - E[a³]/2 + E[a⁴]/16 = 1/2 - 1/5 + 1/48
-    assert float(torch.cat(shares).mean()) == pytest.approx(
-        0.5 * (1 / 2 - 1 / 5 + 1 / 48), abs=0.03
-    )
+    targets = torch.eye(6)
+    views = targets[:, :, None, None].expand(-1, -1, 16, 16)  # each face fills its own channel
+    views, mixed_targets = mixed(views, targets, Augment(mixup=0.5), Randomness.of(0, 1, 0, CPU))
+    assert torch.equal(views, mixed_targets[:, :, None, None].expand_as(views))
+    assert not torch.equal(mixed_targets, targets)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -4,6 +4,7 @@ N faces · D pixels · K classes
 """
 
 import copy
+import json
 import os
 from importlib import import_module
 from pathlib import Path
@@ -17,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from drawn_faces import drawn_face, drawn_set, write_fer_csv
 from mien.classifier import Classifier, softmax
 from mien.data import FaceSet
-from mien.errors import MienError
+from mien.errors import MienError, UsageError
 from mien.labels import EXPRESSIONS
 from mien.model_folder import read_config
 from mien.models import load_classifier
@@ -233,35 +234,21 @@ def test_bfloat16_trains_in_bfloat16_and_measures_in_float32():
     assert {value.dtype for value in state.bare_net.state_dict().values()} == {torch.float32}
 
 
-def test_self_targets_move_half_way_to_what_the_net_says():
-    state, first, gone, seen = stepped(
-        "train.self_target_start=0.0", "train.self_target_momentum=0.5"
-    )
-    targets = 0.5 * ONE_HOT + 0.5 * softmax(pixels(state) @ first.T)
-    loss, gradient = loss_and_gradient(first, pixels(state), targets)
-    assert_close(gone, gradient)
-    assert seen == pytest.approx(loss, rel=1e-5)
-    assert_close(state.train_targets.numpy(), targets)
-
-
-def test_targets_stay_until_their_epoch_and_survive_a_stop(tmp_path):
-    settings = ("train.epochs=4", "train.self_target_start=0.5")
-    state = begun(*settings)
-    run = epochs(state)
-    for _ in range(3):
-        assert state.train_targets.equal(torch.from_numpy(ONE_HOT).float())
-        next(run)  # epochs 0, 1, 2
-    next(run)
-    assert not state.train_targets.equal(torch.from_numpy(ONE_HOT).float())
+def test_a_checkpoint_of_an_earlier_version_names_knobs_that_are_gone(tmp_path):
+    state = begun()
+    list(epochs(state))
     checkpoint.save(state, tmp_path, {})
-    again = begun(*settings)
     content = checkpoint.read(tmp_path)
     assert content is not None
-    checkpoint.restore(again, content, {})
-    for each in (state, again):
-        list(epochs(each))
-    assert state.train_targets.equal(again.train_targets)
-    assert np.array_equal(weights(state.bare_net), weights(again.bare_net))
+    page = json.loads(content["recipe"])
+    page["train"] |= {"self_target_start": 1.0, "self_target_momentum": 0.9}
+    page["augment"]["cutmix"] = 0.0
+    again = begun()
+    checkpoint.restore(again, {**content, "recipe": json.dumps(page)}, {})
+    assert again.epoch == 1
+    page["augment"]["cutmix"] = 1.0
+    with pytest.raises(UsageError, match=r"augment\.cutmix: unknown key"):
+        checkpoint.restore(begun(), {**content, "recipe": json.dumps(page)}, {})
 
 
 class NoDouble(TorchDispatchMode):

@@ -27,7 +27,6 @@ SETTINGS = [
     "train.keep=best",
     "data.input_size=24",
     "augment.mixup=0.2",
-    "augment.cutmix=1.0",
     "augment.flip=random",
     "optimizer.name=adamw",
     "optimizer.lr=1e-3",

@@ -6,7 +6,6 @@ after the stem puts the arithmetic where it is cheap: wide, small maps.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -15,12 +14,7 @@ from torch import Tensor, nn
 from mien.models.registry import register
 
 FAMILY = "mien"
-Activation = Literal["relu", "silu", "gelu"]
-_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "relu": F.relu,
-    "silu": F.silu,
-    "gelu": F.gelu,
-}
+STEM = 32  # channels of the first convolution
 
 
 class _SqueezeExcite(nn.Module):
@@ -39,21 +33,11 @@ class _SqueezeExcite(nn.Module):
 class _Block(nn.Module):
     """Two convolutions with squeeze and excitation around a shortcut."""
 
-    def __init__(
-        self,
-        channels_in: int,
-        channels: int,
-        kernels: tuple[int, int],
-        stride: int,
-        activation: str,
-        gated: bool,
-    ) -> None:
+    def __init__(self, channels_in: int, channels: int, stride: int, gated: bool) -> None:
         super().__init__()
-        first, second = kernels
-        self.activate = _ACTIVATIONS[activation]
-        self.conv1 = nn.Conv2d(channels_in, channels, first, stride, first // 2, bias=False)
+        self.conv1 = nn.Conv2d(channels_in, channels, 3, stride, 1, bias=False)
         self.norm1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, second, 1, second // 2, bias=False)
+        self.conv2 = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
         self.norm2 = nn.BatchNorm2d(channels)
         self.gate = _SqueezeExcite(channels) if gated else nn.Identity()
         self.shortcut = nn.Sequential()
@@ -64,9 +48,9 @@ class _Block(nn.Module):
             self.shortcut.append(nn.BatchNorm2d(channels))
 
     def forward(self, images: Tensor) -> Tensor:
-        branch = self.activate(self.norm1(self.conv1(images)))
+        branch = F.relu(self.norm1(self.conv1(images)))
         branch = self.gate(self.norm2(self.conv2(branch)))
-        return self.activate(branch + self.shortcut(images))
+        return F.relu(branch + self.shortcut(images))
 
 
 class MienNet(nn.Module):
@@ -76,48 +60,31 @@ class MienNet(nn.Module):
         self,
         num_classes: int,
         in_channels: int,
-        stem: int,
         stages: Sequence[tuple[int, int]],
         dropout: float,
-        activation: Activation = "relu",
-        squeeze_excite: bool = True,
-        branch_start: float = 0.0,
-        standardise: bool = False,
-        local: bool = False,
+        squeeze_excite: bool,
+        branch_start: float,
     ) -> None:
         """Builds the net, freshly initialised.
 
         Args:
             num_classes: K.
             in_channels: Channels of the images.
-            stem: Channels of the first convolution.
             stages: (channels, blocks) of each stage; every stage but the first halves the map.
             dropout: Of the features before the linear layer.
-            activation: What follows batch norm and sums.
             squeeze_excite: Whether blocks have squeeze and excitation.
             branch_start: Scale of a block's branch at the start; 0: a block starts as its shortcut.
-            standardise: Whether each image is first brought to mean 0 and variance 1.
-            local: Whether only the first convolution of the last stage is 3x3 and the others there
-                1x1, so that its maps keep evidence nearer to where it arose (cf. Brendel and Bethge
-                2019).
         """
         super().__init__()
-        self.standardise = nn.InstanceNorm2d(in_channels) if standardise else nn.Identity()
         self.stem = nn.Sequential(
-            nn.Conv2d(in_channels, stem, 3, 1, 1, bias=False), nn.BatchNorm2d(stem)
+            nn.Conv2d(in_channels, STEM, 3, 1, 1, bias=False), nn.BatchNorm2d(STEM)
         )
-        self.activate = _ACTIVATIONS[activation]
         self.blocks = nn.Sequential()
-        channels = stem
+        channels = STEM
         for stage, (width, depth) in enumerate(stages):
             for block in range(depth):
                 stride = 2 if stage > 0 and block == 0 else 1
-                kernels = (3, 3)
-                if local and stage == len(stages) - 1:
-                    kernels = (3 if block == 0 else 1, 1)
-                self.blocks.append(
-                    _Block(channels, width, kernels, stride, activation, squeeze_excite)
-                )
+                self.blocks.append(_Block(channels, width, stride, squeeze_excite))
                 channels = width
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(channels, num_classes)
@@ -129,40 +96,24 @@ class MienNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Returns logits `[B, K]` of images `[B, C, S, S]`, S free."""
-        stem = F.max_pool2d(self.activate(self.stem(self.standardise(images))), 2)
+        stem = F.max_pool2d(F.relu(self.stem(images)), 2)
         features = self.blocks(stem).mean((2, 3))  # [B, C]
         return self.head(self.dropout(features))
 
 
-def _size(name: str, sizes: Sequence[tuple[int, int]], summary: str) -> Callable[..., nn.Module]:
-    """Registers a net of these stages, which may be chosen anew, and returns its builder."""
+def _size(name: str, stages: Sequence[tuple[int, int]], summary: str) -> Callable[..., nn.Module]:
+    """Registers a net of these stages and returns its builder."""
 
     def build(
         num_classes: int,
         in_channels: int,
         input_size: int,
-        stem: int = 32,
-        stages: Sequence[tuple[int, int]] = sizes,
         dropout: float = 0.1,
-        activation: Activation = "relu",
         squeeze_excite: bool = True,
-        branch_start: float = 0.0,
-        standardise: bool = False,
-        local: bool = False,
+        branch_start: float = 1.0,
     ) -> nn.Module:
         del input_size  # it takes any
-        return MienNet(
-            num_classes,
-            in_channels,
-            stem,
-            stages,
-            dropout,
-            activation,
-            squeeze_excite,
-            branch_start,
-            standardise,
-            local,
-        )
+        return MienNet(num_classes, in_channels, stages, dropout, squeeze_excite, branch_start)
 
     build.__name__, build.__doc__ = name, summary
     return register(FAMILY, input_size=44)(build)

@@ -14,9 +14,24 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from mien.errors import BadInputError, MissingError, UsageError
 from mien.labels import nearest
 
+_GONE = {
+    "cutmix": 0.0,
+    "bias_lr_factor": 1.0,
+    "self_target_start": 1.0,
+    "self_target_momentum": 0.9,
+}
+"""Knobs of earlier versions, at the values that did nothing: run folders of theirs name them."""
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_gone(cls, page: Any) -> Any:
+        if not isinstance(page, dict):
+            return page
+        return {key: value for key, value in page.items() if _GONE.get(key, ()) != value}
 
 
 class Model(_Section):
@@ -120,9 +135,6 @@ class Augment(_Section):
     """Side of a square set to mean grey, at the network's full input size."""
     mixup: float = Field(default=0.0, ge=0)
     """Mix pairs of faces with a weight from Beta(this, this)."""
-    cutmix: float = Field(default=0.0, ge=0)
-    """Set a square of another face into each face, its part of the area from Beta(this, this); with
-    mixup too, each batch is mixed one way or the other."""
 
 
 class Optimizer(_Section):
@@ -138,8 +150,6 @@ class Optimizer(_Section):
     """SGD's and Muon's momentum, beta1 of Adam, AdamW and Adamax; the others have none."""
     weight_decay: float = Field(default=0.0, ge=0)
     """Weight decay; decoupled for AdamW."""
-    bias_lr_factor: float = Field(default=1.0, gt=0)
-    """Learning rate of biases and batch norm, as a multiple of the others'."""
     muon_lr_factor: float = Field(default=1.0, gt=0)
     """muon: learning rate of the convolutions, as a multiple of the rest of the net's (SGD)."""
 
@@ -180,11 +190,6 @@ class Train(_Section):
     of logits; of the very view that the student sees, mixed and all, where it is a model."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     """Part of the target spread evenly over all classes."""
-    self_target_start: float = Field(default=1.0, ge=0, le=1)
-    """Part of the epochs after which faces' targets follow the network's own predictions, as labels
-    are often wrong (self-adaptive training, Huang et al. 2020); 1: they never do."""
-    self_target_momentum: float = Field(default=0.9, ge=0, le=1)
-    """How much of its target a face keeps each time it is seen, from then on."""
     prior_correction: float = Field(default=0.0, ge=0, le=1)
     """How much of what the net learnt of the classes' frequency the export takes back: this times
     the logarithm of each class's share of the targets is subtracted from its logit (Menon et al.
@@ -224,11 +229,6 @@ class Recipe(_Section):
     def _consistent(self) -> "Recipe":
         if self.train.clip_value and self.train.clip_norm:
             raise ValueError("clip by value or by norm, not both")
-        if (self.augment.mixup or self.augment.cutmix) and self.train.self_target_start < 1:
-            raise ValueError(
-                "train.self_target_start needs unmixed faces: "
-                "augment.mixup and augment.cutmix must be 0"
-            )
         if self.train.vote_weight + self.train.teacher_weight > 1:
             raise ValueError("train.vote_weight and train.teacher_weight sum to more than 1")
         if self.data.folds == 1 or self.data.fold >= max(self.data.folds, 1):
@@ -273,7 +273,6 @@ class Recipe(_Section):
             "schedule.final_fraction": schedule.name != "one_cycle",
             "schedule.step_epochs": not stepped,
             "schedule.step_factor": not stepped,
-            "train.self_target_momentum": self.train.self_target_start == 1,
         }
         return [key for key, is_idle in idle.items() if is_idle and self._was_set(key)]
 

@@ -94,22 +94,13 @@ def mixed(
 ) -> tuple[Tensor, Tensor]:
     """Returns views `[B, C, s, s]` and targets `[B, K]`, mixed in pairs if the knobs ask for it.
 
-    Mixup is a weighted mean of two faces (Zhang et al. 2018); CutMix sets a square of one into the
-    other (Yun et al. 2019). Targets are mixed by what is seen of each face.
+    Mixup (Zhang et al. 2018): one weight for the batch, each face with another one's.
     """
-    if not (knobs.mixup or knobs.cutmix):
+    if not knobs.mixup:
         return views, targets
-    cut = knobs.cutmix > 0
-    if knobs.mixup and knobs.cutmix:
-        cut = bool(randomness.scalars.random() < 0.5)
-    alpha = knobs.cutmix if cut else knobs.mixup
-    other = float(1 - randomness.scalars.beta(alpha, alpha))
+    other = float(1 - randomness.scalars.beta(knobs.mixup, knobs.mixup))
     order = torch.randperm(len(views), generator=randomness.tensors, device=views.device)
-    if not cut:
-        return views.lerp(views[order], other), targets.lerp(targets[order], other)
-    squares = _squares(views, other**0.5 * views.shape[-1], randomness)
-    seen = squares.float().mean((2, 3))  # [B, 1]
-    return torch.where(squares, views[order], views), targets.lerp(targets[order], seen)
+    return views.lerp(views[order], other), targets.lerp(targets[order], other)
 
 
 def _kernel(knobs: Augment, randomness: Randomness) -> str:
@@ -186,16 +177,12 @@ def _luma(pixels: Tensor) -> Tensor:
 
 
 def _erase(views: Tensor, extent: float, grey: float, randomness: Randomness) -> Tensor:
-    """Returns views with one square each set to grey (DeVries 2017)."""
-    return views.masked_fill(_squares(views, extent, randomness), grey)
-
-
-def _squares(views: Tensor, extent: float, randomness: Randomness) -> Tensor:
-    """Returns a square of this side for each view, its centre anywhere, bool `[B, 1, s, s]`."""
+    """Returns views with one square each, its centre anywhere, set to grey (DeVries 2017)."""
     count, size = len(views), views.shape[-1]
     places = torch.arange(size, device=views.device) + 0.5  # [s]
     inside = []
     for _ in range(2):
         centres = torch.rand(count, 1, generator=randomness.tensors, device=views.device) * size
         inside.append((places - centres).abs() < extent / 2)  # [B, s]
-    return inside[0][:, None, :, None] & inside[1][:, None, None, :]
+    square = inside[0][:, None, :, None] & inside[1][:, None, None, :]  # [B, 1, s, s]
+    return views.masked_fill(square, grey)

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,13 @@ import torch
 
 from mien.errors import BadInputError
 from mien.files import write_whole
+from mien.recipes import parse_recipe
 from mien.training.state import Measured, TrainingState
 
 CHECKPOINT = "checkpoint.pt"
 FORMAT = 1
 _ABOUT = ("identity", "recipe", "torch", "threads", "epoch", "step", "losses")
-_STATE = ("net", "optimizer", "average", "average_updates", "scaler", "targets")
+_STATE = ("net", "optimizer", "average", "average_updates")
 _KEYS = {*_ABOUT, *_STATE, "selection_labels", "best", "last"}
 _MAGIC = b"mien checkpoint\n"
 """Then come the 32 bytes of the SHA-256 of what follows them, which torch reads. Files of mien 0.1
@@ -43,8 +45,6 @@ def save(state: TrainingState, run: Path, identity: Mapping[str, str]) -> None:
         "optimizer": state.optimizer.state_dict(),
         "average": state.average and state.average.net.state_dict(),
         "average_updates": state.average and state.average.num_updates,
-        "scaler": state.accelerator.scaler and state.accelerator.scaler.state_dict(),
-        "targets": state.train_targets if state.recipe.train.self_target_start < 1 else None,
         "target_shares": state.train_targets.mean(0).cpu(),
         "selection_labels": torch.from_numpy(state.selection_labels),
         "selection_votes": None
@@ -104,7 +104,7 @@ def restore(
                 f"the run was started on other data: {key} was {content['identity'].get(key)} "
                 f"and is {value} now"
             )
-    if content["recipe"] != state.recipe.model_dump_json():
+    if parse_recipe(json.loads(content["recipe"]), CHECKPOINT) != state.recipe:
         raise BadInputError("the run's recipe.toml was changed after its checkpoint was written")
     try:
         _put_back(state, content)
@@ -127,9 +127,5 @@ def _put_back(state: TrainingState, content: Mapping[str, Any]) -> None:
     if state.average:
         state.average.net.load_state_dict(content["average"])
         state.average.num_updates = content["average_updates"]
-    if content["targets"] is not None:
-        state.train_targets.copy_(content["targets"])
-    if state.accelerator.scaler and content["scaler"]:
-        state.accelerator.scaler.load_state_dict(content["scaler"])
     if content["best"]:
         state.best = Measured(**content["best"])

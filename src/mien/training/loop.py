@@ -70,8 +70,7 @@ def epochs(state: TrainingState) -> Iterator[EpochRecord]:
         randomness = Randomness.of(recipe.train.seed, epoch, rank, device)
         shuffle = np.random.default_rng([recipe.train.seed, epoch]).permutation
         order = torch.from_numpy(shuffle(len(state.train_faces))).to(device)
-        size, follows_itself = view_size(state, epoch), state.follows_itself
-        batch_size = recipe.train.batch_size
+        size, batch_size = view_size(state, epoch), recipe.train.batch_size
         planned = min(state.steps_per_epoch * batch_size, len(order)) // processes
         state.progress = progress = Progress(num_planned=planned)
         state.net.train()
@@ -82,8 +81,6 @@ def epochs(state: TrainingState) -> Iterator[EpochRecord]:
             views, targets = views_and_targets(state, classifier, indices, epoch, size, randomness)
             with state.autocast():
                 logits = state.net(views)  # [B, K]
-                if follows_itself:
-                    targets = moved_targets(state, indices, targets, logits)
                 loss = F.cross_entropy(
                     logits,
                     targets,
@@ -144,19 +141,6 @@ def descend(state: TrainingState, loss: Tensor) -> None:
     if knobs.clip_norm:
         accelerator.clip_grad_norm_(state.net.parameters(), knobs.clip_norm)
     state.optimizer.step()
-
-
-@torch.no_grad()
-def moved_targets(state: TrainingState, indices: Tensor, targets: Tensor, logits: Tensor) -> Tensor:
-    """Returns targets `[B, K]` moved towards the network's predictions, and keeps them.
-
-    Huang, Zhang, Zhang: Self-Adaptive Training, 2020, equation 4; without its weights per face.
-    """
-    momentum = state.recipe.train.self_target_momentum
-    moved = targets.lerp(logits.float().softmax(1), 1 - momentum)
-    gather = state.accelerator.gather  # each process has moved others
-    state.train_targets[cast(Tensor, gather(indices))] = cast(Tensor, gather(moved))
-    return moved
 
 
 def set_learning_rate(state: TrainingState) -> float:

@@ -81,7 +81,7 @@ def build_optimizer(net: nn.Module, knobs: Optimizer) -> torch.optim.Optimizer:
     others = [parameter for parameter in parameters if parameter.ndim <= 1]
     groups: list[dict[str, Any]] = [
         {"params": decaying, "weight_decay": knobs.weight_decay, "lr_factor": 1.0},
-        {"params": others, "weight_decay": 0.0, "lr_factor": knobs.bias_lr_factor},
+        {"params": others, "weight_decay": 0.0, "lr_factor": 1.0},
     ]
     if kernels:
         orthogonal = [parameter for parameter in parameters if parameter in kernels]

@@ -51,7 +51,6 @@ class TrainingState:
 
     Attributes:
         recipe: What is being trained, and how.
-        labels: Class names in the order of the logits.
         train_faces: uint8 `[N, C, S, S]` on the device.
         train_labels: int64 `[N]` on the device.
         train_targets: float `[N, K]`, what the loss asks of each face before smoothing.
@@ -75,7 +74,6 @@ class TrainingState:
     """
 
     recipe: Recipe
-    labels: tuple[str, ...]
     train_faces: Tensor
     train_labels: Tensor
     train_targets: Tensor
@@ -134,12 +132,6 @@ class TrainingState:
         """Returns the context of a training step's forward pass: the recipe's precision."""
         enabled = self.recipe.train.precision == "bfloat16"
         return torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=enabled)
-
-    @property
-    def follows_itself(self) -> bool:
-        """Whether the epoch to come moves the targets towards the network's predictions."""
-        train = self.recipe.train
-        return self.epoch >= train.self_target_start * train.epochs
 
     def stopped_early(self) -> bool:
         """Returns whether patience has run out."""
@@ -204,7 +196,6 @@ def start(
     parity = np.random.default_rng([recipe.train.seed, 2]).integers(0, 2, len(train))
     return TrainingState(
         recipe=recipe,
-        labels=train.label_names,
         train_faces=as_tensor(train).to(device),
         train_labels=torch.from_numpy(train.labels).to(device),
         train_targets=targets_of(train).to(device),
