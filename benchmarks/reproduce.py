@@ -11,6 +11,7 @@ import argparse
 import json
 import shutil
 import statistics
+import tomllib
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any
 
 from mien.evaluation import wilson_interval
 from mien.models import architecture, count_macs, count_parameters, create_model
-from mien.recipes import Recipe, load_recipe
+from mien.recipes import load_recipe
 from mien.run_folder import INFO, METRICS, RECIPE, RunInfo, read_info, read_metrics
 
 ROOT = Path(__file__).parents[1]
@@ -99,7 +100,7 @@ class Run:
     """The record of one run."""
 
     name: str
-    recipe: Recipe
+    recipe: dict[str, Any]
     info: RunInfo
     records: list[dict[str, Any]]
 
@@ -119,7 +120,7 @@ def main() -> None:
     for run in runs_to_collect(__doc__):
         collect(run)
     runs = [read_run(folder) for folder in sorted(RECORDS.iterdir()) if folder.is_dir()]
-    PAGE.write_text(page([run for run in runs if run.recipe.model.name in REPORTED]))
+    PAGE.write_text(page([run for run in runs if _architecture(run) in REPORTED]))
     print(f"{PAGE.relative_to(ROOT)}: {len(runs)} runs")
 
 
@@ -147,16 +148,17 @@ def collect(run: Path) -> None:
 
 def read_run(folder: Path) -> Run:
     """Returns the record in a folder."""
-    return Run(folder.name, load_recipe(folder / RECIPE), read_info(folder), read_metrics(folder))
+    recipe = tomllib.loads((folder / RECIPE).read_text())
+    return Run(folder.name, recipe, read_info(folder), read_metrics(folder))
 
 
 def page(runs: list[Run]) -> str:
     """Returns the page as Markdown."""
     groups: dict[str, list[Run]] = defaultdict(list)
     for run in runs:
-        train = run.recipe.train.model_copy(update={"seed": 0})
-        groups[run.recipe.model_copy(update={"train": train}).model_dump_json()].append(run)
-    ordered = sorted(groups.values(), key=lambda group: _order(group[0].recipe.model.name))
+        train = {**run.recipe["train"], "seed": 0}
+        groups[json.dumps({**run.recipe, "train": train}, sort_keys=True)].append(run)
+    ordered = sorted(groups.values(), key=lambda group: _order(_architecture(group[0])))
     lines = [
         "| recipe | parameters | MMAC | learnt from | measured on | seeds | epochs | minutes "
         "| FLOP | report % | best % | last % |",
@@ -170,19 +172,19 @@ def row(group: list[Run]) -> str:
     """Returns the table row of runs that differ in their seed alone."""
     run = group[0]
     net, channels = _net(run.recipe)
-    macs = count_macs(net, channels, run.recipe.data.input_size)
+    macs = count_macs(net, channels, run.recipe["data"]["input_size"])
     trained = [record for record in run.records if record["epoch"] > 0]
     done = "/".join(sorted({str(each.records[-1]["epoch"]) for each in group}))
     minutes = sum(record["seconds"] for record in trained) / 60
     flop = 6 * macs * run.info.train_faces * len(trained)
-    seeds = ", ".join(str(each.recipe.train.seed) for each in group)
-    precision = ", bf16" if run.recipe.train.precision == "bfloat16" else ""
-    report, reported = REPORTED[run.recipe.model.name]
+    seeds = ", ".join(str(each.recipe["train"]["seed"]) for each in group)
+    precision = ", bf16" if run.recipe["train"].get("precision") == "bfloat16" else ""
+    report, reported = REPORTED[_architecture(run)]
     return (
         f"| {run.name.rsplit('-', 1)[0]}{precision} | {count_parameters(net):,} "
         f"| {macs / 1e6:.1f} | {run.info.train_faces:,} "
         f"| {run.info.selection_faces:,} ({run.info.selection_split}) | {seeds} "
-        f"| {done} of {run.recipe.train.epochs} | {minutes:.0f} | {flop:.1e} "
+        f"| {done} of {run.recipe['train']['epochs']} | {minutes:.0f} | {flop:.1e} "
         f"| {reported} ({report}) | {_figure(group, 'best')} | {_figure(group, 'last')} |"
     )
 
@@ -207,13 +209,13 @@ def cost_table(groups: list[list[Run]]) -> str:
         for group in groups
         for run in group
         for record in run.records
-        if record["faces_per_second"] and run.recipe.model.name.startswith(("emo", "resnet", "vgg"))
+        if record["faces_per_second"] and _architecture(run).startswith(("emo", "resnet", "vgg"))
     ]
     unfinished = sorted(
         {
-            group[0].recipe.model.name
+            _architecture(group[0])
             for group in groups
-            if group[0].records[-1]["epoch"] < group[0].recipe.train.epochs
+            if group[0].records[-1]["epoch"] < group[0].recipe["train"]["epochs"]
         },
         key=_order,
     )
@@ -230,22 +232,27 @@ def cost_table(groups: list[list[Run]]) -> str:
     ]
     for name in unfinished:
         recipe = load_recipe(name)
-        flop = 6 * count_macs(*_sized(recipe)) * 28_709 * recipe.train.epochs
+        flop = 6 * count_macs(*_sized(recipe.model_dump())) * 28_709 * recipe.train.epochs
         lines.append(
             f"| {name} | {recipe.train.epochs} | {flop:.1e} | {flop / max(speeds) / 3600:.1f} |"
         )
     return "\n".join(lines) + "\n"
 
 
-def _sized(recipe: Recipe) -> tuple[Any, int, int]:
+def _sized(recipe: dict[str, Any]) -> tuple[Any, int, int]:
     net, channels = _net(recipe)
-    return net, channels, recipe.data.input_size
+    return net, channels, recipe["data"]["input_size"]
 
 
-def _net(recipe: Recipe) -> tuple[Any, int]:
-    entry = architecture(recipe.model.name)
-    options = {"input_size": recipe.data.input_size, **recipe.model.options}
-    return create_model(recipe.model.name, 7 - len(recipe.data.drop), **options), entry.channels
+def _net(recipe: dict[str, Any]) -> tuple[Any, int]:
+    model, data = recipe["model"], recipe["data"]
+    options = {"input_size": data["input_size"], **model["options"]}
+    net = create_model(model["name"], 7 - len(data["drop"]), **options)
+    return net, architecture(model["name"]).channels
+
+
+def _architecture(run: Run) -> str:
+    return run.recipe["model"]["name"]
 
 
 def _order(name: str) -> int:
