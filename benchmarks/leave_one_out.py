@@ -9,7 +9,10 @@ what leaving the class out of training changes, beyond having one choice fewer.
 
 import argparse
 import math
+import os
 from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch loads
 
 import numpy as np
 

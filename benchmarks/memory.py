@@ -3,7 +3,7 @@
     python benchmarks/memory.py [--recipe emocnn] [--steps 3] [--repeats 3]
 
 Faces are random pixels in FER2013's size: the arithmetic is the same. "returned" is glibc's and
-torch's default, "kept" what mien sets (`mien.memory`). Each figure is a process of its own
+torch's default, "kept" what `mien train` sets (`mien.memory`). Each figure is a process of its own
 with the first epoch left out; the ratio is of the medians.
 """
 
@@ -16,6 +16,8 @@ import subprocess
 import sys
 
 import numpy as np
+
+from mien.memory import reuse_freed_memory
 
 CHILD = "--child"
 
@@ -46,16 +48,15 @@ def main() -> None:
 
 def seconds_per_step(options: argparse.Namespace) -> float:
     """Returns the seconds of a step, measured in this process."""
-    if options.child == "returned":
-        os.environ["THP_MEM_ALLOC_ENABLE"] = "0"
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    if options.child == "kept":
+        reuse_freed_memory()
     from mien.data import FaceSet
     from mien.labels import EXPRESSIONS
     from mien.recipes import load_recipe
-    from mien.training import state
     from mien.training.loop import epochs
+    from mien.training.state import start
 
-    if options.child == "returned":
-        state.reuse_freed_memory = lambda: False
     recipe = load_recipe(options.recipe, ["train.epochs=2"])
     rng = np.random.default_rng(0)
 
@@ -65,7 +66,7 @@ def seconds_per_step(options: argparse.Namespace) -> float:
         return FaceSet(images, labels, tuple(EXPRESSIONS), np.arange(count), ("random",))
 
     faces = random_faces(options.steps * recipe.train.batch_size)
-    records = list(epochs(state.start(recipe, faces, random_faces(7))))
+    records = list(epochs(start(recipe, faces, random_faces(7))))
     speed = records[-1].faces_per_second
     assert speed
     return recipe.train.batch_size / speed

@@ -14,7 +14,10 @@ logistic regression of FER2013's labels on the two, each face's from a fit witho
 """
 
 import argparse
+import os
 from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch loads
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression

@@ -11,11 +11,14 @@ change that has one for a seed is not trained again.
 
 import argparse
 import json
+import os
 import statistics
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch loads
 
 import numpy as np
 import torch

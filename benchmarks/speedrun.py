@@ -11,11 +11,14 @@ has one for a seed is not trained again.
 import argparse
 import json
 import math
+import os
 import time
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch loads
 
 import numpy as np
 import torch

@@ -146,6 +146,9 @@ def mien(recipe: str, steps: int, precision: str) -> float:
     """Mien's own loop, at full size."""
     import numpy as np
 
+    from mien.memory import reuse_freed_memory
+
+    reuse_freed_memory()
     from mien.data import FaceSet
     from mien.labels import EXPRESSIONS
     from mien.recipes import load_recipe

@@ -8,7 +8,10 @@ again, it goes on where it was stopped.
 """
 
 import argparse
+import os
 from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch loads
 
 import numpy as np
 

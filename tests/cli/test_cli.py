@@ -26,6 +26,55 @@ def test_the_reference_is_what_help_says():
     )
 
 
+@pytest.mark.parametrize("users", [None, "active"])
+def test_the_command_line_and_no_import_sets_the_environment(users, monkeypatch):
+    for name in ("OMP_WAIT_POLICY", "THP_MEM_ALLOC_ENABLE"):
+        monkeypatch.delenv(name, raising=False)
+    if users:
+        monkeypatch.setenv("OMP_WAIT_POLICY", users)
+    script = """
+import os
+before = dict(os.environ)
+import mien.training, mien.explanation, mien.serving.server
+from mien.cli import main
+assert dict(os.environ) == before
+try:
+    main()
+except SystemExit:
+    print(os.environ["OMP_WAIT_POLICY"])
+"""
+    words = [sys.executable, "-c", script, "--version"]
+    run = subprocess.run(words, check=True, capture_output=True, text=True)
+    assert run.stdout.splitlines()[-1] == (users or "passive")
+
+
+@pytest.mark.parametrize("verb", ["train", "tune"])
+def test_what_trains_keeps_freed_memory_before_torch_loads(verb, tmp_path):
+    script = """
+import os, sys
+import mien.memory
+def told():
+    print("torch" in sys.modules)
+    os._exit(0)
+mien.memory.reuse_freed_memory = told
+from mien.cli import main
+main()
+"""
+    arguments = ["--recipe", "mien_s", "--data", "gone.csv", "--output", tmp_path / "run"]
+    words = [sys.executable, "-u", "-c", script, verb, *arguments]
+    assert subprocess.run(words, capture_output=True, text=True).stdout == "False\n"
+
+
+def test_the_service_gives_freed_memory_back_before_it_listens(monkeypatch):
+    from mien.cli import serve
+
+    done = []
+    monkeypatch.setattr(serve, "return_freed_memory", lambda: done.append("memory"))
+    monkeypatch.setattr("mien.serving.server.run", lambda *_: done.append("run"))
+    assert mien("serve").exit_code == 0
+    assert done == ["memory", "run"]
+
+
 @pytest.mark.parametrize("arguments", [("forecast",), ("train", "--recipy", "x"), ("evaluate",)])
 def test_unknown_words_exit_2(arguments):
     assert mien(*arguments).exit_code == 2

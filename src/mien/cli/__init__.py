@@ -1,5 +1,6 @@
 """The command line: one small module per verb; each parses, calls and prints."""
 
+import os
 import signal
 import sys
 import warnings
@@ -101,6 +102,9 @@ def _end(*_: Any) -> NoReturn:
 
 def main() -> None:
     """Runs the command line and exits with its code."""
+    # GNU OpenMP's threads spin while they wait: one other busy process then slows training many
+    # times over. It reads this when torch, which no verb has loaded yet, loads it.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     signal.signal(signal.SIGTERM, _end)
     warnings.showwarning = lambda message, *_, **__: warn(str(message))
     try:

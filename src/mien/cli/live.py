@@ -9,6 +9,7 @@ import typer
 from mien.cli.listening import ApiKeyFile, Host, Insecure, Port, find_access, need_server
 from mien.cli.options import Model
 from mien.cli.output import note
+from mien.memory import return_freed_memory
 
 
 def live(
@@ -62,6 +63,7 @@ def live(
             stream = stack.enter_context(create_csv(csv, files))
             shown.sinks.append(CsvRows(stream, analyzer.labels))
         app = create_app(Settings(model, detector, key, local), analyzer, shown)
+        return_freed_memory()
         run(app, host, port, lambda url: _tell(place.name, url, browser))
 
 

@@ -7,6 +7,7 @@ import typer
 from mien.cli.listening import ApiKeyFile, Host, Insecure, Port, find_access, need_server
 from mien.cli.options import Model
 from mien.cli.output import note
+from mien.memory import return_freed_memory
 
 
 def serve(
@@ -33,4 +34,5 @@ def serve(
     key, local = find_access(host, api_key_file, insecure)
     settings = Settings(model, detector, key, local)
     app = create_app(settings, Analyzer(model, detector))
+    return_freed_memory()
     run(app, host, port, lambda url: note(f"serving on {url} (Ctrl-C ends it)"))

@@ -10,6 +10,7 @@ import typer
 from mien.cli.options import Teacher, Votes
 from mien.cli.output import need
 from mien.errors import MienError, UsageError
+from mien.memory import reuse_freed_memory
 
 
 def train(
@@ -41,6 +42,7 @@ def train(
 ) -> None:
     """Train a network, or go on with a training that was stopped; prints the run folder."""
     need("torch", "train")
+    reuse_freed_memory()
     from mien import training
     from mien.recipes import load_recipe
 

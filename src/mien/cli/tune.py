@@ -12,6 +12,7 @@ import typer
 from mien.cli.options import Teacher, Votes
 from mien.cli.output import need, note, print_json
 from mien.errors import MienError, UsageError
+from mien.memory import reuse_freed_memory
 
 if TYPE_CHECKING:
     from mien.training.search_result import SearchResult
@@ -80,6 +81,7 @@ def tune(
     Writes trials.csv, best.toml (for `mien train --recipe`) and plots to --output.
     """
     need("optuna", "train")
+    reuse_freed_memory()
     from mien.training.lr_range import lr_range_test
     from mien.training.search import search
 

@@ -10,7 +10,6 @@ import uvicorn
 from fastapi import FastAPI
 
 from mien.errors import BadInputError
-from mien.memory import return_freed_memory
 from mien.serving.protocols import Http, WebSockets
 
 _BACKLOG = 2048
@@ -130,7 +129,6 @@ def run(
     Raises:
         BadInputError: The address is taken, or is none of this machine's.
     """
-    return_freed_memory()
     # Pillow logs what is wrong with pictures; the answers say it, and clients could flood the log.
     logging.getLogger("PIL").setLevel(logging.CRITICAL)
     for name in _LOGGERS:

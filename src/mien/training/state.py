@@ -15,7 +15,6 @@ from mien.classifier import as_channels
 from mien.data import FaceSet
 from mien.errors import BadInputError, UsageError
 from mien.evaluation import Truth, truth_of
-from mien.memory import reuse_freed_memory
 from mien.models import FaceClassifier, architecture, create_model, evaluating
 from mien.recipes import Recipe
 from mien.training.averaging import Average
@@ -162,7 +161,6 @@ def start(
     _check(recipe, train, selection)
     assert train.labels is not None
     assert selection.labels is not None
-    reuse_freed_memory()
     accelerator = Accelerator(mixed_precision="no")  # state.autocast() does it, in training alone
     if recipe.train.batch_size % accelerator.num_processes:
         raise UsageError(
