@@ -20,10 +20,10 @@ STEM = 32  # channels of the first convolution
 class _SqueezeExcite(nn.Module):
     """Scales each channel by a gate computed from all channels' means."""
 
-    def __init__(self, channels: int, reduction: int = 8) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.squeeze = nn.Conv2d(channels, channels // reduction, 1)
-        self.excite = nn.Conv2d(channels // reduction, channels, 1)
+        self.squeeze = nn.Conv2d(channels, channels // 8, 1)
+        self.excite = nn.Conv2d(channels // 8, channels, 1)
 
     def forward(self, images: Tensor) -> Tensor:
         gate = images.mean((2, 3), keepdim=True)  # [B, C, 1, 1]

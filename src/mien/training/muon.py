@@ -52,13 +52,13 @@ class Muon(torch.optim.Optimizer):
         parameter.add_(direction, alpha=-group["lr"])
 
 
-def orthogonal(matrix: Tensor, num_iterations: int = 3) -> Tensor:
+def orthogonal(matrix: Tensor) -> Tensor:
     """Returns nearly U Vᵀ of a matrix U S Vᵀ, float `[R, C]`, by Newton and Schulz's iteration."""
     a, b, c = _QUINTIC
     tall = len(matrix) > matrix.shape[1]
     x = matrix.T if tall else matrix
     x = x / (x.norm() + 1e-7)  # [r, c], r ≤ c: singular values in [0, 1]
-    for _ in range(num_iterations):
+    for _ in range(3):
         gram = x @ x.T  # [r, r]
         x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return x.T if tall else x

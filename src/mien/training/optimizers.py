@@ -1,4 +1,4 @@
-"""Optimisers and learning-rate schedules: plain dicts of functions."""
+"""Optimisers and learning-rate schedules by their names in a recipe."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -10,59 +10,25 @@ from torch import Tensor, nn
 from mien.recipes.recipe import Optimizer, Schedule
 from mien.training.muon import Muon
 
-
-def _sgd(groups: list[dict[str, Any]], knobs: Optimizer) -> torch.optim.Optimizer:
-    nesterov = knobs.momentum > 0
-    return torch.optim.SGD(
-        groups, lr=knobs.lr, momentum=knobs.momentum, nesterov=nesterov, fused=True
-    )
+Groups = list[dict[str, Any]]
 
 
-def _adam(groups: list[dict[str, Any]], knobs: Optimizer) -> torch.optim.Optimizer:
-    return torch.optim.Adam(groups, lr=knobs.lr, betas=(knobs.momentum, 0.999), fused=True)
+def _betas(knobs: Optimizer) -> tuple[float, float]:
+    return knobs.momentum, 0.999
 
 
-def _adamw(groups: list[dict[str, Any]], knobs: Optimizer) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(groups, lr=knobs.lr, betas=(knobs.momentum, 0.999), fused=True)
-
-
-def _adamax(groups: list[dict[str, Any]], knobs: Optimizer) -> torch.optim.Optimizer:
-    return torch.optim.Adamax(groups, lr=knobs.lr, betas=(knobs.momentum, 0.999))
-
-
-def _adagrad(groups: list[dict[str, Any]], knobs: Optimizer) -> torch.optim.Optimizer:
-    return torch.optim.Adagrad(groups, lr=knobs.lr)
-
-
-def _asgd(groups: list[dict[str, Any]], knobs: Optimizer) -> torch.optim.Optimizer:
-    return torch.optim.ASGD(groups, lr=knobs.lr)
-
-
-def _rmsprop(groups: list[dict[str, Any]], knobs: Optimizer) -> torch.optim.Optimizer:
-    return torch.optim.RMSprop(groups, lr=knobs.lr)
-
-
-def _rprop(groups: list[dict[str, Any]], knobs: Optimizer) -> torch.optim.Optimizer:
-    bare = [  # it knows no weight decay
-        {"params": group["params"], "lr_factor": group["lr_factor"]} for group in groups
-    ]
-    return torch.optim.Rprop(bare, lr=knobs.lr)
-
-
-def _muon(groups: list[dict[str, Any]], knobs: Optimizer) -> torch.optim.Optimizer:
-    return Muon(groups, knobs.lr, knobs.momentum)
-
-
-OPTIMIZERS: dict[str, Callable[[list[dict[str, Any]], Optimizer], torch.optim.Optimizer]] = {
-    "adam": _adam,
-    "adamw": _adamw,
-    "adamax": _adamax,
-    "adagrad": _adagrad,
-    "sgd": _sgd,
-    "asgd": _asgd,
-    "rmsprop": _rmsprop,
-    "rprop": _rprop,
-    "muon": _muon,
+OPTIMIZERS: dict[str, Callable[[Groups, Optimizer], torch.optim.Optimizer]] = {
+    "adam": lambda groups, knobs: torch.optim.Adam(groups, knobs.lr, _betas(knobs), fused=True),
+    "adamw": lambda groups, knobs: torch.optim.AdamW(groups, knobs.lr, _betas(knobs), fused=True),
+    "adamax": lambda groups, knobs: torch.optim.Adamax(groups, knobs.lr, _betas(knobs)),
+    "adagrad": lambda groups, knobs: torch.optim.Adagrad(groups, knobs.lr),
+    "sgd": lambda groups, knobs: torch.optim.SGD(
+        groups, knobs.lr, knobs.momentum, nesterov=knobs.momentum > 0, fused=True
+    ),
+    "asgd": lambda groups, knobs: torch.optim.ASGD(groups, knobs.lr),
+    "rmsprop": lambda groups, knobs: torch.optim.RMSprop(groups, knobs.lr),
+    "rprop": lambda groups, knobs: torch.optim.Rprop(groups, knobs.lr),  # never decays weights
+    "muon": lambda groups, knobs: Muon(groups, knobs.lr, knobs.momentum),
 }
 
 
@@ -79,7 +45,7 @@ def build_optimizer(net: nn.Module, knobs: Optimizer) -> torch.optim.Optimizer:
         kernels = {module.weight for module in convolutions if module.bias is None}
     decaying = [p for p in parameters if p.ndim > 1 and p not in kernels]
     others = [parameter for parameter in parameters if parameter.ndim <= 1]
-    groups: list[dict[str, Any]] = [
+    groups: Groups = [
         {"params": decaying, "weight_decay": knobs.weight_decay, "lr_factor": 1.0},
         {"params": others, "weight_decay": 0.0, "lr_factor": 1.0},
     ]
@@ -113,9 +79,17 @@ def learning_rate(
         num_epochs: Planned epochs.
         losses: Selection loss of every epoch so far.
     """
-    if knobs.name == "plateau":
-        return peak * knobs.step_factor ** num_plateaus(losses, knobs.step_epochs)
-    return SCHEDULES[knobs.name](knobs, peak, step, steps_per_epoch, num_epochs)
+    match knobs.name:
+        case "constant":
+            return peak
+        case "step":
+            return peak * knobs.step_factor ** (step // steps_per_epoch // knobs.step_epochs)
+        case "plateau":
+            return peak * knobs.step_factor ** num_plateaus(losses, knobs.step_epochs)
+        case "cosine":
+            return _between(peak, 0.0, step / (steps_per_epoch * num_epochs), "cosine")
+        case "one_cycle":
+            return _one_cycle(knobs, peak, step, steps_per_epoch * num_epochs)
 
 
 def num_plateaus(losses: Sequence[float], patience: int) -> int:
@@ -129,26 +103,13 @@ def num_plateaus(losses: Sequence[float], patience: int) -> int:
     return count
 
 
-def _constant(knobs: Schedule, peak: float, step: int, steps: int, epochs: int) -> float:
-    return peak
-
-
-def _step(knobs: Schedule, peak: float, step: int, steps: int, epochs: int) -> float:
-    return peak * knobs.step_factor ** (step // steps // knobs.step_epochs)
-
-
-def _cosine(knobs: Schedule, peak: float, step: int, steps: int, epochs: int) -> float:
-    return _between(peak, 0.0, step / (steps * epochs), "cosine")
-
-
-def _one_cycle(knobs: Schedule, peak: float, step: int, steps: int, epochs: int) -> float:
+def _one_cycle(knobs: Schedule, peak: float, step: int, total: int) -> float:
     """Smith 2018 with the constants of `torch.optim.lr_scheduler.OneCycleLR`, momentum constant."""
-    total = steps * epochs
-    start, end = peak / 25, peak * knobs.final_fraction
     top = max(knobs.warmup_fraction * total - 1, 0.0)
     if step <= top:
-        return _between(start, peak, step / top if top else 1.0, knobs.anneal)
-    return _between(peak, end, (step - top) / max(total - 1 - top, 1e-9), knobs.anneal)
+        return _between(peak / 25, peak, step / top if top else 1.0, knobs.anneal)
+    part = (step - top) / max(total - 1 - top, 1e-9)
+    return _between(peak, peak * knobs.final_fraction, part, knobs.anneal)
 
 
 def _between(start: float, end: float, part: float, anneal: str) -> float:
@@ -156,11 +117,3 @@ def _between(start: float, end: float, part: float, anneal: str) -> float:
     if anneal == "cosine":
         part = (1 - math.cos(math.pi * part)) / 2
     return start + (end - start) * part
-
-
-SCHEDULES: dict[str, Callable[[Schedule, float, int, int, int], float]] = {
-    "constant": _constant,
-    "step": _step,
-    "cosine": _cosine,
-    "one_cycle": _one_cycle,
-}

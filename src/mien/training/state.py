@@ -112,20 +112,10 @@ class TrainingState:
         whole, rest = divmod(num_faces, batch_size)
         return whole + (processes == 1 and rest > 1)
 
-    @property
-    def image_channels(self) -> int:
-        """Channels of the face images: 1 (grey) or 3."""
-        return self.train_faces.shape[1]
-
-    def classifier(self, net: nn.Module, temperature: float = 1.0) -> FaceClassifier:
+    def classifier(self, net: nn.Module) -> FaceClassifier:
         """Returns the face classifier around a network of this run."""
-        return FaceClassifier(
-            net,
-            mean=self.recipe.data.mean,
-            std=self.recipe.data.std,
-            in_channels=in_channels(self.recipe, self.image_channels),
-            temperature=temperature,
-        ).to(self.accelerator.device)
+        found = _classifier(self.recipe, net, self.train_faces.shape[1])
+        return found.to(self.accelerator.device)
 
     def autocast(self) -> torch.autocast:
         """Returns the context of a training step's forward pass: the recipe's precision."""
@@ -212,7 +202,7 @@ def start(
 
 
 def targets_of(faces: FaceSet) -> Tensor:
-    """Returns what the loss asks of each face at first, float `[N, K]`: soft label, or label."""
+    """Returns what the loss asks of each face, float `[N, K]`: soft label, or label."""
     if faces.soft_labels is not None:
         return torch.from_numpy(faces.soft_labels)
     assert faces.labels is not None
@@ -265,14 +255,14 @@ def seed_everything(seed: int, epoch: int, rank: int) -> None:
     torch.manual_seed(int(words[2]))
 
 
+def _classifier(recipe: Recipe, net: nn.Module, image_channels: int) -> FaceClassifier:
+    channels = in_channels(recipe, image_channels)
+    return FaceClassifier(net, mean=recipe.data.mean, std=recipe.data.std, in_channels=channels)
+
+
 def _try_sizes(recipe: Recipe, net: nn.Module, image_channels: int) -> None:
     """Passes a blank face through the net at every size it will see; touches nothing."""
-    classifier = FaceClassifier(
-        net,
-        mean=recipe.data.mean,
-        std=recipe.data.std,
-        in_channels=in_channels(recipe, image_channels),
-    )
+    classifier = _classifier(recipe, net, image_channels)
     sizes = {recipe.data.input_size, *(size for _, size in recipe.train.sizes)}
     with evaluating(classifier):
         for size in sizes:
