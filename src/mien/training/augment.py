@@ -38,9 +38,13 @@ def training_views(
         grey: What erased squares become, in [0, 1].
         randomness: The epoch's generators.
     """
+
+    def factors(extent: float) -> Tensor:
+        return 1 + randomness.uniform(len(faces), extent).view(-1, 1, 1, 1)
+
     views = faces.to(torch.float32) / 255  # [B, C, S, S]
     side = faces.shape[-1]
-    matrices = _matrices(len(faces), mirrored, knobs, side, input_size, randomness)
+    matrices = _matrices(mirrored, knobs, side, input_size, randomness)
     if matrices is not None or size != side:
         if matrices is None:
             matrices = _identity(len(faces), input_size / side, faces.device)
@@ -51,16 +55,13 @@ def training_views(
         if kernel == "bicubic":
             views = views.clamp(0, 1)  # cubic weights are negative beside edges
     if knobs.saturation and views.shape[1] == 3:
-        factors = 1 + randomness.uniform(len(faces), knobs.saturation, faces.device)
         luma = _luma(views)
-        views = (luma + (views - luma) * factors.view(-1, 1, 1, 1)).clamp(0, 1)
+        views = (luma + (views - luma) * factors(knobs.saturation)).clamp(0, 1)
     if knobs.brightness:
-        factors = 1 + randomness.uniform(len(faces), knobs.brightness, faces.device)
-        views = (views * factors.view(-1, 1, 1, 1)).clamp(0, 1)
+        views = (views * factors(knobs.brightness)).clamp(0, 1)
     if knobs.contrast:
-        factors = 1 + randomness.uniform(len(faces), knobs.contrast, faces.device)
         means = views.mean((1, 2, 3), keepdim=True)
-        views = (means + (views - means) * factors.view(-1, 1, 1, 1)).clamp(0, 1)
+        views = (means + (views - means) * factors(knobs.contrast)).clamp(0, 1)
     views = photographed(views, knobs.photo, size / input_size, randomness)
     if knobs.erase_pixels:
         views = _erase(views, knobs.erase_pixels * size / input_size, grey, randomness)
@@ -85,7 +86,7 @@ def mirrored_faces(
     if knobs.flip == "alternating":
         return (first_parity[indices] + epoch) % 2 == 1
     if knobs.flip == "random" or knobs.crops == "ten":
-        return randomness.uniform(len(indices), 1.0, indices.device) > 0
+        return randomness.uniform(len(indices), 1.0) > 0
     return torch.zeros(len(indices), dtype=torch.bool, device=indices.device)
 
 
@@ -117,57 +118,45 @@ def _identity(count: int, crop: float, device: torch.device) -> Tensor:
 
 
 def _matrices(
-    count: int,
-    mirrored: Tensor,
-    knobs: Augment,
-    side: int,
-    input_size: int,
-    randomness: Randomness,
+    mirrored: Tensor, knobs: Augment, side: int, input_size: int, randomness: Randomness
 ) -> Tensor | None:
     """Returns `[B, 2, 3]` from view to face coordinates (both -1…1), or None for no change."""
-    device = mirrored.device
-    geometric = (
-        knobs.rotate_degrees,
-        knobs.scale_fraction,
-        knobs.translate_fraction,
-        knobs.shear_degrees,
-        knobs.pad_crop,
-    )
+    count, device = len(mirrored), mirrored.device
+    moves = knobs.rotate_degrees or knobs.scale_fraction or knobs.translate_fraction
+    moves = moves or knobs.shear_degrees or knobs.pad_crop
     still = knobs.flip == "none" and knobs.crops == "none"
-    if not any(geometric) and still and input_size == side:
+    if not moves and still and input_size == side:
         return None
-    angle = randomness.uniform(count, math.radians(knobs.rotate_degrees), device)
-    zoom = input_size / side / (1 + randomness.uniform(count, knobs.scale_fraction, device))
-    shear = torch.tan(randomness.uniform(count, math.radians(knobs.shear_degrees), device))
+    angle = randomness.uniform(count, math.radians(knobs.rotate_degrees))
+    zoom = input_size / side / (1 + randomness.uniform(count, knobs.scale_fraction))
+    shear = torch.tan(randomness.uniform(count, math.radians(knobs.shear_degrees)))
     sign = torch.where(mirrored, -1.0, 1.0)
     down = torch.ones(count, device=device)
     if knobs.crops == "ten_vertical":
-        down = torch.where(randomness.uniform(count, 1.0, device) > 0, -1.0, 1.0)
+        down = torch.where(randomness.uniform(count, 1.0) > 0, -1.0, 1.0)
     cosine, sine = torch.cos(angle) * zoom, torch.sin(angle) * zoom
     matrices = torch.empty(count, 2, 3, device=device)
     matrices[:, 0, 0] = cosine * sign
     matrices[:, 0, 1] = (cosine * shear - sine) * down
     matrices[:, 1, 0] = sine * sign
     matrices[:, 1, 1] = (sine * shear + cosine) * down
-    corners = _crop_shifts(count, knobs, 1 - input_size / side, randomness, device)
+    corners = _crop_shifts(count, knobs, 1 - input_size / side, randomness)
     for axis in range(2):
-        shift = 2 * randomness.uniform(count, knobs.translate_fraction, device)
+        shift = 2 * randomness.uniform(count, knobs.translate_fraction)
         if knobs.pad_crop:
-            reach = (-knobs.pad_crop, knobs.pad_crop + 1)
-            pixels = torch.randint(*reach, (count,), generator=randomness.tensors, device=device)
+            pixels = randomness.integers(-knobs.pad_crop, knobs.pad_crop + 1, count)
             shift = shift + 2 * pixels / side
         matrices[:, axis, 2] = shift + corners[:, axis]
     return matrices
 
 
-def _crop_shifts(
-    count: int, knobs: Augment, reach: float, randomness: Randomness, device: torch.device
-) -> Tensor:
+def _crop_shifts(count: int, knobs: Augment, reach: float, randomness: Randomness) -> Tensor:
     """Returns `[B, 2]`: where the crops' centres lie, centre or one of four corners at random."""
+    device = randomness.tensors.device
     if knobs.crops == "none":
         return torch.zeros(count, 2, device=device)
     places = torch.tensor([[0, 0], [-1, -1], [1, -1], [-1, 1], [1, 1]], device=device) * reach
-    return places[torch.randint(5, (count,), generator=randomness.tensors, device=device)]
+    return places[randomness.integers(0, 5, count)]
 
 
 def _luma(pixels: Tensor) -> Tensor:
@@ -182,7 +171,7 @@ def _erase(views: Tensor, extent: float, grey: float, randomness: Randomness) ->
     places = torch.arange(size, device=views.device) + 0.5  # [s]
     inside = []
     for _ in range(2):
-        centres = torch.rand(count, 1, generator=randomness.tensors, device=views.device) * size
+        centres = randomness.rand(count, 1) * size
         inside.append((places - centres).abs() < extent / 2)  # [B, s]
     square = inside[0][:, None, :, None] & inside[1][:, None, None, :]  # [B, 1, s, s]
     return views.masked_fill(square, grey)

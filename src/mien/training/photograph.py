@@ -54,13 +54,13 @@ def photographed(views: Tensor, knobs: Photo, scale: float, randomness: Randomne
     if not knobs.faces:
         return views
     count, size = len(views), views.shape[-1]
-    taken = _chosen(knobs.faces, count, randomness, views.device)  # [B]
+    taken = randomness.rand(count) < knobs.faces  # [B]
 
     def happens(share: float) -> Tensor:
-        return taken & _chosen(share, count, randomness, views.device)
+        return taken & (randomness.rand(count) < share)
 
     def within(limits: tuple[float, float]) -> Tensor:
-        return _within(limits, count, randomness, views.device)
+        return randomness.within(limits, count)
 
     scene = covered(views, happens(knobs.occlude), randomness)
     scene = lit(scene, happens(knobs.light), randomness)
@@ -90,15 +90,15 @@ def covered(views: Tensor, chosen: Tensor, randomness: Randomness) -> Tensor:
     """
     count, size, device = len(views), views.shape[-1], views.device
     places = (torch.arange(size, device=device) + 0.5) / size  # [s]
-    centres = [_within((0.0, 1.0), count, randomness, device) for _ in range(2)]
-    low = _chosen(0.5, count, randomness, device)
+    centres = [randomness.within((0.0, 1.0), count) for _ in range(2)]
+    low = randomness.rand(count) < 0.5
     across = torch.where(low, 0.3 + 0.4 * centres[0], centres[0])
     down = torch.where(low, 0.7 + 0.2 * centres[1], centres[1])
-    axes = [_within(COVERED, count, randomness, device) for _ in range(2)]
+    axes = [randomness.within(COVERED, count) for _ in range(2)]
     x = ((places - across[:, None]) / axes[0][:, None])[:, None, :]  # [B, 1, s]
     y = ((places - down[:, None]) / axes[1][:, None])[:, :, None]  # [B, s, 1]
     inside = ((x**2 + y**2) < 1) & chosen.view(-1, 1, 1)
-    grey = _within((0.05, 0.95), count, randomness, device).view(-1, 1, 1, 1)
+    grey = randomness.within((0.05, 0.95), count).view(-1, 1, 1, 1)
     return torch.where(inside[:, None], grey, views)
 
 
@@ -106,8 +106,8 @@ def lit(views: Tensor, chosen: Tensor, randomness: Randomness) -> Tensor:
     """Returns the views with light from one side on the chosen faces; `chosen` is bool `[B]`."""
     count, size, device = len(views), views.shape[-1], views.device
     places = ((torch.arange(size, device=device) + 0.5) / size * 2 - 1).view(1, -1)  # [1, s]
-    angle = _within((0.0, 2 * math.pi), count, randomness, device).view(-1, 1)
-    strength = (_within((0.0, LIGHT), count, randomness, device) * chosen).view(-1, 1)
+    angle = randomness.within((0.0, 2 * math.pi), count).view(-1, 1)
+    strength = (randomness.within((0.0, LIGHT), count) * chosen).view(-1, 1)
     x, y = strength * torch.cos(angle) * places, strength * torch.sin(angle) * places  # [B, s]
     factors = torch.exp(x[:, None, None, :] + y[:, None, :, None])
     return (views * factors).clamp(0, 1)
@@ -206,14 +206,3 @@ def _gaussian(size: int, blur: Tensor) -> Tensor:
     distance = (place[:, None] - place[None, :]) ** 2  # [s, s]
     weights = torch.exp(-distance / (2 * blur.clamp(min=0.05).view(-1, 1, 1) ** 2))
     return weights / weights.sum(2, keepdim=True)
-
-
-def _chosen(share: float, count: int, randomness: Randomness, device: torch.device) -> Tensor:
-    return torch.rand(count, generator=randomness.tensors, device=device) < share
-
-
-def _within(
-    limits: tuple[float, float], count: int, randomness: Randomness, device: torch.device
-) -> Tensor:
-    low, high = limits
-    return low + (high - low) * torch.rand(count, generator=randomness.tensors, device=device)

@@ -22,6 +22,20 @@ class Randomness:
         generator.manual_seed(int(sequence.generate_state(1, np.uint64)[0] >> 1))
         return cls(generator, np.random.default_rng(sequence))
 
-    def uniform(self, count: int, extent: float, device: torch.device) -> Tensor:
+    def rand(self, *shape: int) -> Tensor:
+        """Returns values uniform in [0, 1), on the generator's device, as all below."""
+        return torch.rand(shape, generator=self.tensors, device=self.tensors.device)
+
+    def uniform(self, count: int, extent: float) -> Tensor:
         """Returns `count` values uniform in ± `extent`."""
-        return (torch.rand(count, generator=self.tensors, device=device) * 2 - 1) * extent
+        return (self.rand(count) * 2 - 1) * extent
+
+    def within(self, limits: tuple[float, float], count: int) -> Tensor:
+        """Returns `count` values uniform between two limits."""
+        low, high = limits
+        return low + (high - low) * self.rand(count)
+
+    def integers(self, low: int, high: int, count: int) -> Tensor:
+        """Returns `count` whole numbers from `low` to `high` - 1, all alike."""
+        device = self.tensors.device
+        return torch.randint(low, high, (count,), generator=self.tensors, device=device)
