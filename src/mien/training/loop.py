@@ -75,7 +75,15 @@ def epochs(state: TrainingState) -> Iterator[EpochRecord]:
         state.progress = progress = Progress(num_planned=planned)
         state.net.train()
         for first in range(0, state.steps_per_epoch * batch_size, batch_size):
-            progress.learning_rate = set_learning_rate(state)
+            progress.learning_rate = learning_rate(
+                recipe.schedule,
+                recipe.optimizer.lr,
+                state.step,
+                state.steps_per_epoch,
+                recipe.train.epochs,
+                state.losses,
+            )
+            set_rate(state.optimizer, progress.learning_rate)
             indices = order[first : first + batch_size][rank::processes]
             labels = state.train_labels[indices]
             views, targets = views_and_targets(state, classifier, indices, epoch, size, randomness)
@@ -143,21 +151,6 @@ def descend(state: TrainingState, loss: Tensor) -> None:
     state.optimizer.step()
 
 
-def set_learning_rate(state: TrainingState) -> float:
-    """Sets the learning rate of the step to come and returns it."""
-    recipe = state.recipe
-    rate = learning_rate(
-        recipe.schedule,
-        recipe.optimizer.lr,
-        state.step,
-        state.steps_per_epoch,
-        recipe.train.epochs,
-        state.losses,
-    )
-    set_rate(state.optimizer, rate)
-    return rate
-
-
 def view_size(state: TrainingState, epoch: int) -> int:
     """Returns the side at which the network sees training faces in an epoch (counted from 1)."""
     train = state.recipe.train
@@ -187,14 +180,10 @@ def selection_logits(state: TrainingState, net: nn.Module) -> np.ndarray:
             places = first + rank + processes * torch.arange(rows)
             faces = state.selection_faces[places.clamp(max=num_faces - 1)]
             gathered = cast(Tensor, accelerator.gather(classifier(faces)))
-            parts.append(_interleaved(gathered, processes))
+            by_process = gathered.unflatten(0, (processes, -1))
+            parts.append(by_process.transpose(0, 1).flatten(0, 1))  # the faces' own order
     net.train(training)
     return torch.cat(parts)[:num_faces].float().cpu().numpy()
-
-
-def _interleaved(gathered: Tensor, processes: int) -> Tensor:
-    """Returns rows of all processes in the order of the faces: one of each process in turn."""
-    return gathered.unflatten(0, (processes, -1)).transpose(0, 1).flatten(0, 1)
 
 
 def _require_finite(state: TrainingState, values: float | np.ndarray) -> None:
