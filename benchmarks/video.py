@@ -29,7 +29,7 @@ import numpy as np
 
 from mien.classifier import Classifier
 from mien.inference import Analyzer, FrameResult
-from mien.inference.retinaface import overlaps
+from mien.inference.detection import overlaps
 from mien.inference.sources import find_sources
 from mien.inference.video import read_frames
 

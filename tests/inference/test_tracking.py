@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from scipy.optimize import linear_sum_assignment
 
-from mien.inference.tracking import CausalSmoother, Tracker, assign, smooth_two_sided
+from mien.inference.assignment import assign
+from mien.inference.smoothing import CausalSmoother, smooth_two_sided
+from mien.inference.tracking import Tracker
 
 
 def square(x, y, side=100):

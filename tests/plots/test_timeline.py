@@ -28,7 +28,7 @@ def write_rows(path: Path, frames: list[FrameResult]) -> Path:
     with path.open("w", newline="") as stream:
         sink = CsvRows(stream, EXPRESSIONS)
         for each in frames:
-            sink.write(each, None)
+            sink.write(each)
     return path
 
 
@@ -52,7 +52,7 @@ def test_a_parquet_table_holds_the_same_tracks(tmp_path: Path) -> None:
     path = tmp_path / "rows"  # what it is, is seen from its contents
     with ParquetRows(path, EXPRESSIONS) as rows:
         for each in frames:
-            rows.write(each, None)
+            rows.write(each)
     labels, tracks = read_tracks(path)
     assert labels == tuple(EXPRESSIONS)
     assert [(t.name, t.times.tolist()) for t in tracks] == [
@@ -131,7 +131,7 @@ def test_the_verb_writes_the_picture(tmp_path: Path, kind: str) -> None:
     else:
         with ParquetRows(path, EXPRESSIONS) as rows:
             for each in frames:
-                rows.write(each, None)
+                rows.write(each)
     words = ["plot", "timeline", str(path), "--output", str(tmp_path / "timeline.svg")]
     assert CliRunner().invoke(app, words).exit_code == 0
     text = (tmp_path / "timeline.svg").read_text()

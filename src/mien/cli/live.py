@@ -45,7 +45,7 @@ def live(
     need_server()
     from mien.inference import Analyzer
     from mien.inference.camera import find_camera
-    from mien.inference.sinks import CsvRows, create_csv
+    from mien.inference.sinks import create_csv
     from mien.inference.sources import VideoSource
     from mien.serving.app import create_app
     from mien.serving.live import LiveCamera
@@ -59,8 +59,8 @@ def live(
     with ExitStack() as stack:
         if csv is not None:
             files = [VideoSource(Path(camera), Path(camera))] if place.ends else []
-            stream = stack.enter_context(create_csv(csv, files))
-            shown.sinks.append(CsvRows(stream, analyzer.labels))
+            rows = create_csv(csv, analyzer.labels, files)
+            shown.sinks.append(stack.enter_context(rows))
         app = create_app(Settings(model, detector, key, local), analyzer, shown)
         run(app, host, port, lambda url: _tell(place.name, url, browser))
 

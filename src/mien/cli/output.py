@@ -2,7 +2,9 @@
 
 import importlib.util
 import json
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import typer
@@ -38,3 +40,22 @@ def need(package: str, extra: str) -> None:
     """Raises MissingError with the install line where an optional package is not installed."""
     if importlib.util.find_spec(package) is None:
         raise missing_extra(package, extra)
+
+
+@contextmanager
+def progress_bar(total: float, is_shown: bool) -> Iterator[Callable[[float], None]]:
+    """Yields what moves a bar on stderr, with the time left, to so much of the total."""
+    if not is_shown:
+        yield lambda done: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
+
+    columns = (BarColumn(), TaskProgressColumn(), TimeRemainingColumn(elapsed_when_finished=True))
+    # Lines for a terminal go above the bar; those for a file or a pipe stay theirs.
+    redirect = sys.stdout.isatty()
+    with Progress(
+        *columns, console=Console(stderr=True), transient=True, redirect_stdout=redirect
+    ) as bar:
+        task = bar.add_task("", total=total or None)
+        yield lambda done: bar.update(task, completed=done)

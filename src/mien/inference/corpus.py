@@ -21,7 +21,7 @@ from mien.errors import BadInputError, UsageError
 from mien.inference.corpus_worker import Finished, Reached, Task, VideoSettings, write_error
 from mien.inference.detecting import check_every
 from mien.inference.detectors import create_detector
-from mien.inference.sinks import take_name
+from mien.inference.drawings import take_name
 from mien.inference.sources import VideoSource
 from mien.inference.video_summary import VideoSummary, summary_columns, summary_rows
 from mien.inference.workers import PATIENCE_SECONDS, Died, run_tasks
@@ -231,10 +231,11 @@ class Corpus:
         unfinished = self.summary.with_name(f"{SUMMARY}.part")
         with unfinished.open("w", encoding="utf-8", newline="") as stream:
             writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow(map(table_cell, summary_columns(self.labels)))
+            columns = summary_columns(self.labels)
+            writer.writerow(map(table_cell, columns))
             for record in sorted(self._records.values(), key=lambda record: record.table):
-                rows = summary_rows(record.source, record.table, record.summary, self.labels)
-                writer.writerows(map(table_cell, row) for row in rows)
+                for row in summary_rows(record.source, record.table, record.summary):
+                    writer.writerow(table_cell(row.get(name)) for name in columns)
         unfinished.replace(self.summary)
 
 

@@ -75,7 +75,7 @@ class Finished:
 
 
 @dataclass(frozen=True)
-class Unable:
+class CannotWork:
     """Why a worker cannot work at all."""
 
     error: MienError
@@ -86,7 +86,7 @@ class Alive:
     """A worker reads on, though there is nothing to tell yet."""
 
 
-Message = Reached | Finished | Unable | Alive
+Message = Reached | Finished | CannotWork | Alive
 
 
 def work(connection: Connection, settings: VideoSettings, num_threads: int) -> None:
@@ -94,7 +94,7 @@ def work(connection: Connection, settings: VideoSettings, num_threads: int) -> N
 
     Args:
         connection: Takes a `Task`, and gives `Reached` and `Alive` until it gives the task's
-            `Finished`; or `Unable`, once.
+            `Finished`; or `CannotWork`, once.
         settings: How they are read.
         num_threads: Of every library, so that the workers do not crowd each other out.
     """
@@ -115,7 +115,7 @@ def work(connection: Connection, settings: VideoSettings, num_threads: int) -> N
             num_threads=num_threads,
         )
     except MienError as error:
-        send(Unable(error))
+        send(CannotWork(error))
         return
     while True:
         try:
@@ -128,7 +128,7 @@ def work(connection: Connection, settings: VideoSettings, num_threads: int) -> N
 def write_error(path: Path, table: Table, labels: Sequence[str], source: str, error: str) -> None:
     """Writes a table that holds nothing but why the video could not be read."""
     with _open_table(path, table, labels) as rows:
-        rows.write(FrameResult(source, error=error), None)
+        rows.write(FrameResult(source, error=error))
 
 
 def _read_video(
@@ -143,8 +143,8 @@ def _read_video(
         ):
             for result in results:
                 is_final = is_final and not result.is_passing
-                rows.write(result, None)
-                summing.write(result, None)
+                rows.write(result)
+                summing.write(result)
                 now = time.monotonic()
                 if result.time_seconds is not None and now - reported > _REPORT_SECONDS:
                     send(Reached(name, result.time_seconds))

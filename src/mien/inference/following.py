@@ -1,105 +1,95 @@
-"""Frames of videos → the same frames with their faces' identity, and probabilities smoothed."""
+"""Frames of a video, a camera or a user's own → the same with their faces' tracks, smoothed."""
 
-from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-import numpy as np
-
-from mien.inference.results import Face, FrameResult, follows
-from mien.inference.tracking import Tracker, smooth_two_sided
-
-HALF_WIDTH_SECONDS = 0.5
-"""Smoothing looks this far back and ahead, so a frame waits for those up to this much later."""
-MAX_HALF_WIDTH_SECONDS = 2.0
-"""Of frames further apart, two steps, up to this: of those a second apart both neighbours count a
-half, of those two seconds apart none."""
-
-Pair = tuple[FrameResult, np.ndarray | None]
+from mien.inference.results import FrameResult
+from mien.inference.smoothing import CausalSmoother, TwoSidedSmoother
+from mien.inference.tracking import Tracker
 
 
-def follow(results: Iterable[Pair]) -> Iterator[Pair]:
+def follow(results: Iterable[FrameResult]) -> Iterator[FrameResult]:
     """Yields the results in their order; those of a video's frames with tracks and smoothing.
 
     Args:
-        results: Each with its picture, or None; a video's frames in order and together.
+        results: A video's frames are in order and together.
     """
-    film: _Film | None = None
-    last: FrameResult | None = None
-    for result, rgb in results:
-        if film is not None and last is not None and _is_gap(result, last):
-            yield from film.waiting_until(None)
-            yield result, rgb
+    follower: Follower | None = None
+    last: FrameResult | None = None  # the last frame of the video under way
+    for result in results:
+        if follower is not None and last is not None and not _goes_on(result, last):
+            yield from follower.finish()
+            follower = None
+        if follower is None and result.time_seconds is None:
+            yield result
             continue
-        if film is not None and last is not None and not follows(result, last):
-            yield from film.waiting_until(None)
-            film = None
-        last = result
-        if result.time_seconds is None:
-            yield result, rgb
-            continue
-        film = film or _Film()
-        if result.is_cut:
-            film.forget_faces()
-        film.add(result, rgb, result.time_seconds)
-        yield from film.waiting_until(result.time_seconds)
-    if film is not None:
-        yield from film.waiting_until(None)
+        follower = follower or Follower(look_ahead=True)
+        last = last if result.error is not None else result
+        yield from follower.update(result)
+    if follower is not None:
+        yield from follower.finish()
 
 
-def _is_gap(result: FrameResult, last: FrameResult) -> bool:
-    """Returns whether a result is of frames that are missing from the video under way."""
-    return result.error is not None and result.source == last.source
+def _goes_on(result: FrameResult, last: FrameResult) -> bool:
+    """Returns whether a result is of the video under way: a frame, or some that are missing."""
+    is_gap = result.error is not None and result.source == last.source
+    return is_gap or result.follows(last)
 
 
-class _Film:
-    """One video's tracks, and its frames that wait for later ones."""
+class Follower:
+    """Tells who is who in the frames of one video or camera, and smooths their probabilities."""
 
-    def __init__(self) -> None:
+    def __init__(self, look_ahead: bool = False) -> None:
+        """Knows nobody yet.
+
+        Args:
+            look_ahead: Smooth over half a second before and after, so that frames wait for later
+                ones; else from the past alone, so that none waits.
+        """
         self._tracker = Tracker()
-        self._first: float | None = None
-        self._half_width = 0.0  # until the second frame has come
-        self._waiting: deque[tuple[float, Pair]] = deque()
-        self._values: dict[int, deque[tuple[float, np.ndarray]]] = defaultdict(deque)
+        self._smoother = TwoSidedSmoother() if look_ahead else CausalSmoother()
+        self._waiting: deque[tuple[float, FrameResult, Sequence[int]]] = deque()
+        self._time = 0.0
 
-    def forget_faces(self) -> None:
-        """Takes every face that comes for one that was not seen before: the scene is another."""
-        self._tracker.forget()
+    def update(self, result: FrameResult) -> Iterator[FrameResult]:
+        """Yields the frames that need no later ones any more, now that this one has come.
 
-    def add(self, result: FrameResult, rgb: np.ndarray | None, time: float) -> None:
-        """Takes the next frame and tells its faces' tracks."""
-        if self._first is None:
-            self._first = time
-        elif not self._half_width:
-            step = 2 * (time - self._first)
-            self._half_width = min(max(HALF_WIDTH_SECONDS, step), MAX_HALF_WIDTH_SECONDS)
+        Of a frame that could not be read, nothing is known: it is no absence. Those before it
+        are smoothed without later ones.
+
+        Raises:
+            ValueError: It has no time, or an earlier one than the frame before.
+        """
+        if result.error is not None:
+            yield from self.finish()
+            yield result
+            return
+        time = result.time_seconds
+        if time is None:
+            raise ValueError(f"{result.source}: a frame without a time")
+        if result.is_cut:
+            self._tracker.forget()
+        self._time = time
         tracks = self._tracker.update([face.box for face in result.faces], time)
-        for face, track in zip(result.faces, tracks, strict=True):
-            self._values[track].append((time, np.array(list(face.probabilities.values()))))
+        values = [face.probabilities for face in result.faces]
+        self._smoother.add(time, dict(zip(tracks, values, strict=True)))
+        self._waiting.append((time, result, tracks))
+        while self._waiting and time - self._waiting[0][0] >= self._smoother.wait_seconds:
+            yield self._smoothed(*self._waiting.popleft())
+
+    def finish(self) -> Iterator[FrameResult]:
+        """Yields the frames that still wait: no more will come, or not soon."""
+        while self._waiting:
+            yield self._smoothed(*self._waiting.popleft())
+
+    def interrupt(self) -> None:
+        """Says that nobody was in sight: after a long drop, a face is a new one."""
+        self._tracker.update([], self._time)
+
+    def _smoothed(self, time: float, result: FrameResult, tracks: Sequence[int]) -> FrameResult:
         faces = tuple(
-            replace(face, track_id=track) for face, track in zip(result.faces, tracks, strict=True)
+            replace(face, track_id=track, smoothed=self._smoother.at(time, track))
+            for face, track in zip(result.faces, tracks, strict=True)
         )
-        self._waiting.append((time, (replace(result, faces=faces), rgb)))
-
-    def waiting_until(self, now: float | None) -> Iterator[Pair]:
-        """Yields the frames that need no later ones any more; all, where no more will come."""
-        width = self._half_width or HALF_WIDTH_SECONDS
-        while self._waiting and (now is None or now - self._waiting[0][0] >= width):
-            time, (result, rgb) = self._waiting.popleft()
-            faces = tuple(self._smoothed(face, time, width) for face in result.faces)
-            yield replace(result, faces=faces), rgb
-            self._forget(time - width)
-
-    def _smoothed(self, face: Face, time: float, width: float) -> Face:
-        assert face.track_id is not None
-        times, values = zip(*self._values[face.track_id], strict=True)
-        mean = smooth_two_sided(times, np.stack(values), time, width)
-        return replace(face, smoothed=dict(zip(face.probabilities, mean.tolist(), strict=True)))
-
-    def _forget(self, before: float) -> None:
-        """Drops values that no waiting frame looks at, and tracks without any."""
-        for track, values in list(self._values.items()):
-            while values and values[0][0] < before:
-                values.popleft()
-            if not values:
-                del self._values[track]
+        return replace(result, faces=faces)

@@ -26,9 +26,9 @@ def ahead(items: Iterable[T], weigh: Callable[[T], float]) -> Generator[T, None,
         weigh: What part of the room an item takes; those that wait take up to 1 together, but
             one may always wait, however heavy.
     """
-    line: _Line[T] = _Line()
+    line = Line(weigh)
     # A daemon: a generator that somebody keeps, half used, must not keep the program from ending.
-    thread = threading.Thread(target=_fill, args=(line, items, weigh), name="ahead", daemon=True)
+    thread = threading.Thread(target=line.fill, args=(items,), name="ahead", daemon=True)
     thread.start()
     try:
         while (item := line.take()) is not None:
@@ -60,66 +60,80 @@ def within(seconds: float, call: Callable[[], T]) -> T:
     return answer.result(seconds)
 
 
-class _Line(Generic[T]):
-    """Items that wait for their turn, each with its weight."""
+class Line(Generic[T]):
+    """Items that wait for their turn between two threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, weigh: Callable[[T], float] | None = None) -> None:
+        """Begins empty.
+
+        Args:
+            weigh: What part of the room an item takes: who puts one waits until there is room.
+                Without it nobody waits: of items of one type in a row the latest stays.
+        """
+        self._weigh = weigh
         self._changed = threading.Condition()
         self._waiting: deque[tuple[T, float]] = deque()
         self._weight = 0.0
         self._is_over = self._is_left = False
         self._error: BaseException | None = None
 
-    def put(self, item: T, weight: float) -> bool:
-        """Adds an item once there is room; returns whether anybody still takes them."""
+    def fill(self, items: Iterable[T]) -> None:
+        """Puts all items, and then says what ended them; closes them if nobody takes them."""
+        try:
+            iterator = iter(items)
+            try:
+                for item in iterator:
+                    if not self._put(item):
+                        return
+            finally:
+                close = getattr(iterator, "close", None)
+                if close is not None:
+                    close()
+            self._end()
+        except BaseException as error:  # whatever it is, who takes items must not wait for ever
+            self._end(error)
+
+    def has_come(self) -> bool:
+        """Returns once there is an item, or False at the end; raises what ended them."""
         with self._changed:
-            while self._waiting and self._weight + weight > 1 and not self._is_left:
-                self._changed.wait()
+            self._changed.wait_for(lambda: self._waiting or self._is_over)
+            if not self._waiting and self._error is not None:
+                raise self._error
+            return bool(self._waiting)
+
+    def take(self) -> tuple[T] | None:
+        """Returns the next item once there is one, or None at the end; raises what ended them."""
+        with self._changed:
+            if not self.has_come():
+                return None
+            item, weight = self._waiting.popleft()
+            self._weight = self._weight - weight if self._waiting else 0.0
+            self._changed.notify_all()
+            return (item,)
+
+    def leave(self) -> None:
+        """Says that no more will be taken; whoever waits for an item has None."""
+        with self._changed:
+            self._is_over = self._is_left = True
+            self._waiting.clear()
+            self._changed.notify_all()
+
+    def _put(self, item: T) -> bool:
+        """Adds an item once there is room; returns whether anybody still takes them."""
+        weight = 0.0 if self._weigh is None else self._weigh(item)
+        with self._changed:
+            if self._weigh is None and self._waiting and type(self._waiting[-1][0]) is type(item):
+                self._waiting.pop()
+            self._changed.wait_for(
+                lambda: not self._waiting or self._weight + weight <= 1 or self._is_left
+            )
             if not self._is_left:
                 self._waiting.append((item, weight))
                 self._weight += weight
                 self._changed.notify_all()
             return not self._is_left
 
-    def end(self, error: BaseException | None = None) -> None:
-        """Says that no more will come, and why."""
+    def _end(self, error: BaseException | None = None) -> None:
         with self._changed:
             self._is_over, self._error = True, error
             self._changed.notify_all()
-
-    def take(self) -> tuple[T] | None:
-        """Returns the next item once there is one, or None at the end; raises what ended them."""
-        with self._changed:
-            while not self._waiting and not self._is_over:
-                self._changed.wait()
-            if self._waiting:
-                item, weight = self._waiting.popleft()
-                self._weight = self._weight - weight if self._waiting else 0.0
-                self._changed.notify_all()
-                return (item,)
-            if self._error is not None:
-                raise self._error
-            return None
-
-    def leave(self) -> None:
-        """Says that no more will be taken."""
-        with self._changed:
-            self._is_left = True
-            self._waiting.clear()
-            self._changed.notify_all()
-
-
-def _fill(line: _Line[T], items: Iterable[T], weigh: Callable[[T], float]) -> None:
-    try:
-        iterator = iter(items)
-        try:
-            for item in iterator:
-                if not line.put(item, weigh(item)):
-                    return
-        finally:
-            close = getattr(iterator, "close", None)
-            if close is not None:
-                close()
-        line.end()
-    except BaseException as error:  # whatever it is, whoever takes the items must not wait for ever
-        line.end(error)

@@ -11,9 +11,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from mien.errors import BadInputError, MienError, MissingError, PassingError, UsageError
+from mien.inference.results import FrameResult
 from mien.inference.upright import Upright
 
 if TYPE_CHECKING:  # PyAV is slow to import: functions import it when they need it
@@ -44,32 +43,6 @@ _SHORT_SECONDS = Fraction(1, 2)
 _MICROSECOND = Fraction(1, 1_000_000)
 _TIME = re.compile(r"(?:(?:(\d+):(?=\d+:))?(\d+):)?(\d+(?:\.\d*)?|\.\d+)", re.ASCII)
 _NUMBER = re.compile(r"(?:\d+(?:\.\d*)?|\.\d+)", re.ASCII)
-
-
-@dataclass(frozen=True)
-class VideoFrame:
-    """One frame of a video.
-
-    Attributes:
-        index: Which frame of the file, in the order they are shown, from 0.
-        time_seconds: When it is shown; 0 is where players begin the file.
-        rgb: uint8 `[H, W, 3]`, upright as the file's rotation says, with square pixels.
-    """
-
-    index: int
-    time_seconds: float
-    rgb: np.ndarray
-
-
-@dataclass(frozen=True)
-class Gap:
-    """Frames that are damaged, and left out.
-
-    Attributes:
-        error: Which, and what is wrong with them.
-    """
-
-    error: str
 
 
 @dataclass
@@ -148,12 +121,13 @@ def parse_time(text: str) -> float:
     raise UsageError(f"{text!r}: expected a time like 90, 1:30 or 1:02:03.5")
 
 
-def read_frames(path: Path, sampling: Sampling | None = None) -> Iterator[VideoFrame | Gap]:
+def read_frames(path: Path, sampling: Sampling | None = None) -> Iterator[FrameResult]:
     """Returns an iterator over the frames that are wanted, in the order they are shown.
 
-    Where frames are damaged there is a gap, and it goes on at the next key frame, which needs no
-    other. Recordings laid end to end, whose times begin anew, are one: each goes on where the one
-    before ended.
+    They are numbered as the file has them, their times count from where players begin it, and they
+    are upright, with square pixels. Where frames are damaged there is one with the error, without
+    number and time, and it goes on at the next key frame, which needs no other. Recordings laid end
+    to end, whose times begin anew, are one: each goes on where the one before ended.
 
     The file is read from its beginning also where the start is later, so that indices are exact;
     frames that are not wanted are decoded, but not converted. Closing the iterator closes the file.
@@ -182,7 +156,7 @@ def read_frames(path: Path, sampling: Sampling | None = None) -> Iterator[VideoF
             if isinstance(frame, _Lost):
                 index += frame.num_frames
                 if time >= start:
-                    yield Gap(frame.error)
+                    yield FrameResult(str(path), error=frame.error)
                 continue
             index += 1
             pulse.num_frames += 1
@@ -194,7 +168,7 @@ def read_frames(path: Path, sampling: Sampling | None = None) -> Iterator[VideoF
                 due = start + every * ((time - start) // every + 1)
             in_range += 1
             if (in_range - 1) % sampling.every_frames == 0:
-                yield VideoFrame(index, float(time), upright.rgb(frame))
+                yield FrameResult.of_pixels(str(path), upright.rgb(frame), index, float(time))
     finally:
         container.close()
         # PyAV's container and streams refer to each other, so that the decoder's threads and memory

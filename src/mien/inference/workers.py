@@ -14,10 +14,10 @@ from typing import cast
 
 from mien.inference.corpus_worker import (
     Alive,
+    CannotWork,
     Finished,
     Reached,
     Task,
-    Unable,
     VideoSettings,
     work,
 )
@@ -94,7 +94,7 @@ def run_tasks(
                     continue
                 if isinstance(message, Alive):
                     continue
-                if isinstance(message, Unable):
+                if isinstance(message, CannotWork):
                     raise message.error
                 if isinstance(message, Reached):
                     yield message

@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from time import monotonic
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from mien.inference.following import Follower
 from mien.serving.batching import Batcher
-from mien.serving.following import LiveFollowing
 from mien.serving.metrics import Metrics
 from mien.serving.security import SUBPROTOCOL
 from mien.serving.settings import Settings
@@ -27,42 +27,16 @@ class _Frame:
     content: bytes
 
 
-@dataclass
-class _Latest:
-    """Where the newest frame waits; it takes the place of one that waits already."""
-
-    frame: _Frame | None = None
-    num_passed_over: int = 0
-    has_come: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def put(self, frame: _Frame) -> bool:
-        """Lays a frame down; returns whether another had to go for it."""
-        replaces = self.frame is not None
-        self.num_passed_over += replaces
-        self.frame = frame
-        self.has_come.set()
-        return replaces
-
-    async def take(self) -> tuple[_Frame, int]:
-        """Returns the newest frame, once there is one, and how many were passed over for it."""
-        await self.has_come.wait()
-        assert self.frame is not None
-        taken = self.frame, self.num_passed_over
-        self.frame, self.num_passed_over = None, 0
-        self.has_come.clear()
-        return taken
-
-
 async def serve_stream(
     websocket: WebSocket, batcher: Batcher, settings: Settings, metrics: Metrics
 ) -> None:
     """Accepts the handshake and answers frames until the client leaves or misbehaves."""
     offered = SUBPROTOCOL in websocket.scope.get("subprotocols", [])
     await websocket.accept(SUBPROTOCOL if offered else None)
-    latest = _Latest()
+    newest: asyncio.Queue[_Frame] = asyncio.Queue(1)
     tasks = [
-        asyncio.create_task(_receive(websocket, latest, settings, metrics)),
-        asyncio.create_task(_answer(websocket, latest, batcher, settings)),
+        asyncio.create_task(_receive(websocket, newest, settings, metrics)),
+        asyncio.create_task(_answer(websocket, newest, batcher, settings)),
     ]
     with metrics.open_streams.track_inprogress():
         try:
@@ -77,7 +51,7 @@ async def serve_stream(
 
 
 async def _receive(
-    websocket: WebSocket, latest: _Latest, settings: Settings, metrics: Metrics
+    websocket: WebSocket, newest: asyncio.Queue[_Frame], settings: Settings, metrics: Metrics
 ) -> int | None:
     """Takes frames until there is a reason to close, and returns its code; None: it is closed."""
     start: float | None = None
@@ -97,29 +71,32 @@ async def _receive(
             return _TOO_BIG
         now = monotonic()
         start = now if start is None else start
-        if latest.put(_Frame(index, now - start, content)):
+        if newest.full():  # the one that waits has to go for it
+            newest.get_nowait()
             metrics.dropped_frames.inc()
+        newest.put_nowait(_Frame(index, now - start, content))
         index += 1
 
 
 async def _answer(
-    websocket: WebSocket, latest: _Latest, batcher: Batcher, settings: Settings
+    websocket: WebSocket, newest: asyncio.Queue[_Frame], batcher: Batcher, settings: Settings
 ) -> int | None:
     """Answers the newest frame, again and again; returns like `_receive`.
 
     While an answer cannot be sent, because the client does not read, newer frames replace the one
     that waits: nothing queues.
     """
-    following = LiveFollowing()
+    follower, last_index = Follower(), -1
     while True:
-        frame, num_passed_over = await latest.take()
+        frame = await newest.get()
+        num_passed_over, last_index = frame.index - last_index - 1, frame.index
         answer = batcher.submit(frame.content, f"frame {frame.index}")
         try:
             result = await asyncio.wrap_future(answer)
         except Exception as error:  # the log learns its kind, not what it says of the picture
             _log.error("%s while answering a frame", type(error).__name__)
             return _INTERNAL
-        result = following.follow(
+        (result,) = follower.update(
             replace(result, source=SOURCE, frame=frame.index, time_seconds=frame.time_seconds)
         )
         page = result.to_json() | {"dropped": num_passed_over}
