@@ -8,7 +8,7 @@ import pytest
 
 from mien.inference import Face, FrameResult
 from mien.inference.results import row_columns
-from mien.inference.sinks import CsvRows, ErrorLines, JsonLines, Sink, TextLines
+from mien.inference.sinks import CsvRows, Lines, Sink, error_lines, json_lines, text_lines
 from mien.labels import EXPRESSIONS
 
 PROBABILITIES = dict(zip(EXPRESSIONS, (0.1, 0.05, 0.05, 0.5, 0.1, 0.1, 0.1), strict=True))
@@ -42,7 +42,7 @@ def write_all(sinks: list[Sink]) -> None:
 
 def test_json_is_exactly_this() -> None:
     stream = io.StringIO()
-    write_all([JsonLines(stream)])
+    write_all([Lines(stream, json_lines)])
     lines = stream.getvalue().splitlines()
     assert json.loads(lines[0]) == {
         "source": "a, b.jpg",
@@ -115,7 +115,7 @@ def test_frames_of_videos_have_their_time_and_track() -> None:
 
 def test_text_is_for_people() -> None:
     out, err = io.StringIO(), io.StringIO()
-    write_all([TextLines(out), ErrorLines(err)])
+    write_all([Lines(out, text_lines), Lines(err, error_lines)])
     assert out.getvalue().splitlines() == [
         "a, b.jpg: happy 50%  at 10,20 to 40,60",
         "a, b.jpg: happy 50%  at 10,20 to 40,60  uncertain",

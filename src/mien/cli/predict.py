@@ -180,9 +180,9 @@ def predict(
     has_bar = has_bar and (has_video or len(sources) >= _MANY)
     taking: list[sinks.Sink] = []
     if has_lines:
-        taking.append(sinks.JsonLines(sys.stdout) if json else sinks.TextLines(sys.stdout))
+        taking.append(sinks.Lines(sys.stdout, sinks.json_lines if json else sinks.text_lines))
     if len(sources) > 1:
-        taking.append(sinks.ErrorLines(sys.stderr))
+        taking.append(sinks.Lines(sys.stderr, sinks.error_lines))
     analyzer = Analyzer(
         model,
         detector,

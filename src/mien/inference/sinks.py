@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, TextIO
@@ -22,54 +22,42 @@ class Sink(Protocol):
         ...
 
 
-class TextLines:
-    """A line per face, for people; nothing for pictures that could not be read."""
+class Lines:
+    """Lines of text for each result, written as it comes."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, result: FrameResult) -> None:
-        """Writes a line per face, or that there is none."""
-        place = result.source
-        if result.time_seconds is not None:
-            place += f" {result.time_seconds:.3f} s"
-        for face in result.faces:
-            left, top, right, bottom = (round(value) for value in face.box)
-            doubt = "  uncertain" if face.uncertain else ""
-            track = "" if face.track_id is None else f"  track {face.track_id}"
-            self._print(
-                f"{place}: {face.expression} {face.confidence:.0%}"
-                f"  at {left},{top} to {right},{bottom}{track}{doubt}"
-            )
-        if result.error is None and not result.faces:
-            self._print(f"{place}: no face found")
-
-    def _print(self, line: str) -> None:
-        print(printable(line), file=self._stream, flush=True)
-
-
-class ErrorLines:
-    """A line per picture that could not be read."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    def __init__(self, stream: TextIO, lines_of: Callable[[FrameResult], Iterable[str]]) -> None:
+        """Takes where they go, and what makes them: `text_lines`, `json_lines`, `error_lines`."""
+        self._stream, self._lines_of = stream, lines_of
 
     def write(self, result: FrameResult) -> None:
-        """Writes the error, if there is one."""
-        if result.error is not None:
-            print(f"mien: {printable(result.error)}", file=self._stream, flush=True)
+        """Writes the result's lines."""
+        for line in self._lines_of(result):
+            print(line, file=self._stream, flush=True)
 
 
-class JsonLines:
-    """A nested JSON object per picture and line."""
+def text_lines(result: FrameResult) -> Iterator[str]:
+    """Yields a line per face, or that there is none; nothing if it could not be read."""
+    place = printable(result.source)
+    if result.time_seconds is not None:
+        place += f" {result.time_seconds:.3f} s"
+    for face in result.faces:
+        left, top, right, bottom = (round(value) for value in face.box)
+        shown = f"{printable(face.expression)} {face.confidence:.0%}"
+        track = "" if face.track_id is None else f"  track {face.track_id}"
+        doubt = "  uncertain" if face.uncertain else ""
+        yield f"{place}: {shown}  at {left},{top} to {right},{bottom}{track}{doubt}"
+    if result.error is None and not result.faces:
+        yield f"{place}: no face found"
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
 
-    def write(self, result: FrameResult) -> None:
-        """Writes the picture's object."""
-        text = json.dumps(result.to_json(), allow_nan=False)
-        print(text, file=self._stream, flush=True)
+def error_lines(result: FrameResult) -> list[str]:
+    """Returns a line for people that says why it could not be read, if so."""
+    return [] if result.error is None else [f"mien: {printable(result.error)}"]
+
+
+def json_lines(result: FrameResult) -> list[str]:
+    """Returns its nested JSON object."""
+    return [json.dumps(result.to_json(), allow_nan=False)]
 
 
 class CsvRows:

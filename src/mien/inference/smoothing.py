@@ -24,37 +24,25 @@ class CausalSmoother:
         self._time_constant = time_constant_seconds
         self._states: dict[int, tuple[float, dict[str, float]]] = {}  # time, probabilities
 
-    def update(
-        self, track_id: int, time_seconds: float, probabilities: Mapping[str, float]
-    ) -> dict[str, float]:
-        """Returns the smoothed probabilities: s += (1 - exp(-dt / time constant)) (p - s).
+    def add(self, time_seconds: float, by_track: Mapping[int, Mapping[str, float]]) -> None:
+        """Takes a frame's probabilities, by track: s += (1 - exp(-dt / time constant)) (p - s).
 
-        The first are returned as they are. Tracks unseen for ten time constants are forgotten,
-        when less than 0.005 % of them would count.
+        The first of a track are taken as they are. Tracks unseen for ten time constants are
+        forgotten, when less than 0.005 % of them would count.
 
         Raises:
-            ValueError: The track was updated at a later time already.
+            ValueError: A track was seen at a later time already.
         """
-        seen, smoothed = self._states.get(track_id, (time_seconds, dict(probabilities)))
-        elapsed = time_seconds - seen
-        if not elapsed >= 0:
-            raise ValueError(f"time must not go backwards: {time_seconds} after {seen}")
-        gain = 1 - math.exp(-elapsed / self._time_constant)
-        smoothed = {label: s + gain * (probabilities[label] - s) for label, s in smoothed.items()}
-        self._states[track_id] = time_seconds, smoothed
-        self.forget(time_seconds - 10 * self._time_constant)
-        return dict(smoothed)
-
-    def forget(self, before_seconds: float) -> None:
-        """Forgets the tracks that were last updated before a time."""
-        self._states = {
-            track: state for track, state in self._states.items() if state[0] >= before_seconds
-        }
-
-    def add(self, time_seconds: float, by_track: Mapping[int, Mapping[str, float]]) -> None:
-        """Takes the next frame's probabilities, by track."""
+        oldest = time_seconds - 10 * self._time_constant
+        self._states = {track: state for track, state in self._states.items() if state[0] >= oldest}
         for track, probabilities in by_track.items():
-            self.update(track, time_seconds, probabilities)
+            seen, smoothed = self._states.get(track, (time_seconds, dict(probabilities)))
+            elapsed = time_seconds - seen
+            if not elapsed >= 0:
+                raise ValueError(f"time must not go backwards: {time_seconds} after {seen}")
+            gain = 1 - math.exp(-elapsed / self._time_constant)
+            smoothed = {key: s + gain * (probabilities[key] - s) for key, s in smoothed.items()}
+            self._states[track] = time_seconds, smoothed
 
     def at(self, time_seconds: float, track_id: int) -> dict[str, float]:
         """Returns the smoothed probabilities of a track in the last frame."""
