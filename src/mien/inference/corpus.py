@@ -24,7 +24,7 @@ from mien.inference.detectors import create_detector
 from mien.inference.drawings import take_name
 from mien.inference.sources import VideoSource
 from mien.inference.video_summary import VideoSummary, summary_columns, summary_rows
-from mien.inference.workers import PATIENCE_SECONDS, Died, run_tasks
+from mien.inference.workers import PATIENCE_SECONDS, run_tasks
 from mien.locks import FolderLock
 from mien.model_folder import NETWORK, read_config, resolve
 from mien.text import table_cell
@@ -162,7 +162,7 @@ class Corpus:
                         yield event
                         continue
                     task, outcome = event
-                    if isinstance(outcome, Died):
+                    if isinstance(outcome, str):
                         outcome = self._write_death(task, outcome)
                     yield self._complete(task.video, outcome)
         finally:
@@ -205,8 +205,8 @@ class Corpus:
     def _unfinished(self, video: VideoSource) -> Path:
         return self.folder / f"{self._tables[str(video.path.resolve())]}.part"
 
-    def _write_death(self, task: Task, death: Died) -> Finished:
-        error = f"{task.video.path}: the process that read it {death.how}"
+    def _write_death(self, task: Task, how: str) -> Finished:
+        error = f"{task.video.path}: the process that read it {how}"
         table, name = self._settings.table, task.video.name
         write_error(task.table, table, self.labels, name, error)
         return Finished(VideoSummary(error=error), is_final=False)

@@ -35,6 +35,11 @@ def open_drawings(
 ) -> Iterator[Sink]:
     """Yields a sink that draws results: in one picture if `is_grid(output)`, else in a folder.
 
+    In a folder they have the names of the pictures they are made of, below the folder those were
+    found in; a name that is taken gets a number, and kinds that are not written become PNG. Videos
+    become H.264 in MP4, or in Matroska where their sound needs it; they begin and end with the
+    frames that are read.
+
     Args:
         output: Where to.
         sources: All that will be read.
@@ -46,50 +51,27 @@ def open_drawings(
         BadInputError: What is drawn cannot be written.
     """
     if is_grid(output):
-        grid = FaceGrid(output, sources)
+        grid = _FaceGrid(output, sources)
         yield grid
         grid.save()
         return
-    with closing(Annotated(output, sources, sampling)) as annotated:
-        for source, target in annotated.renamed:
+    targets = _plan_targets(output, sources)
+    for source, target in targets.items():
+        if target.suffix in (".mp4", ".mkv") and Path(source).suffix.lower() != target.suffix:
             say(f"{source}: its copy is {target}")
+    with closing(_Annotated(targets, sampling or Sampling())) as annotated:
         yield annotated
 
 
-class Annotated:
-    """Pictures and videos with what was found drawn on them, in a folder."""
+class _Annotated:
+    """Pictures and videos with what was found drawn on them; on videos what was smoothed."""
 
-    def __init__(
-        self, folder: Path, sources: Sequence[Source], sampling: Sampling | None = None
-    ) -> None:
-        """Decides every picture's name.
-
-        They have the names of the pictures they are made of, below the folder those were found
-        in; a name that is taken gets a number, and kinds that are not written become PNG. Videos
-        become H.264 in MP4, or in Matroska where their sound needs it.
-
-        Args:
-            folder: Where they go; made when the first one is written.
-            sources: All that will be read.
-            sampling: Which frames of videos: copies begin and end with them.
-
-        Raises:
-            UsageError: One would be written over a picture that is read, or a source holds face
-                images, which are not drawn on.
-        """
-        self._targets = _plan_targets(folder, sources)
-        self._sampling = sampling or Sampling()
+    def __init__(self, targets: dict[str, Path], sampling: Sampling) -> None:
+        self._targets, self._sampling = targets, sampling
         self._video: VideoWriter | None = None
         self._last: FrameResult | None = None
 
     def write(self, result: FrameResult) -> None:
-        """Writes the picture, or the video's next frame, with its faces drawn on it.
-
-        On videos the smoothed probabilities are drawn.
-
-        Raises:
-            BadInputError: It cannot be written.
-        """
         if self._video is not None and result.error is not None:
             return  # it may go on behind the damage
         if self._last is not None and not result.follows(self._last):
@@ -111,15 +93,6 @@ class Annotated:
         except OSError as error:
             raise unwritable(target, error) from error
 
-    @property
-    def renamed(self) -> list[tuple[str, Path]]:
-        """The videos that are written as another kind of file, and as what."""
-        return [
-            (source, target)
-            for source, target in self._targets.items()
-            if target.suffix in (".mp4", ".mkv") and Path(source).suffix.lower() != target.suffix
-        ]
-
     def close(self) -> None:
         """Completes the video under way, also after a part of it."""
         if self._video is not None:
@@ -136,19 +109,10 @@ def _save_picture(rgb: np.ndarray, target: Path) -> None:
     Image.fromarray(rgb).save(target, quality=92)
 
 
-class FaceGrid:
+class _FaceGrid:
     """The first face images and their expressions, in one picture."""
 
     def __init__(self, path: Path, sources: Sequence[Source]) -> None:
-        """Takes note of where it will be.
-
-        Args:
-            path: The picture, `.png` or `.svg`.
-            sources: All that will be read: files of face images.
-
-        Raises:
-            UsageError: A source is a picture, or would be written over.
-        """
         names = []
         for source in sources:
             if not isinstance(source, FaceFileSource):
@@ -162,7 +126,6 @@ class FaceGrid:
         self._num_read = 0
 
     def write(self, result: FrameResult) -> None:
-        """Keeps the face, if it is one of the first."""
         if result.rgb is None:
             return
         self._num_read += 1
@@ -172,11 +135,6 @@ class FaceGrid:
             self._faces.append((result.rgb, f"{face.expression}{doubt} {face.confidence:.0%}"))
 
     def save(self) -> None:
-        """Writes the picture; nothing if no face could be read.
-
-        Raises:
-            BadInputError: It cannot be written.
-        """
         from mien.plots import draw_face_grid, write_figure
 
         if not self._faces:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -59,12 +59,8 @@ class VideoSummary:
         """How often a face was seen."""
         return 0 if self.overall is None else self.overall.num_faces
 
-    def to_json(self) -> dict[str, Any]:
-        """Returns it as JSON's types."""
-        return asdict(self)
 
-
-class Summing:
+class VideoSummarizer:
     """A sink that sums a video up as its results come."""
 
     def __init__(self, labels: Sequence[str]) -> None:

@@ -19,7 +19,7 @@ from mien.inference.following import Follower
 from mien.inference.overlap import Line
 from mien.inference.sinks import Sink
 from mien.pictures import resize
-from mien.serving.security import SUBPROTOCOL
+from mien.serving.sockets import accept, first_done
 
 MAX_WIDTH = 1280
 """Wider frames are shrunk before they are sent to the page, pixels."""
@@ -97,24 +97,16 @@ class LiveCamera:
 
         Frames that the other side is too slow for are passed over.
         """
-        offered = SUBPROTOCOL in websocket.scope.get("subprotocols", [])
-        await websocket.accept(SUBPROTOCOL if offered else None)
+        await accept(websocket)
         event = asyncio.Event()
         with self._lock:
             self._viewers[event] = asyncio.get_running_loop()
-        sending = asyncio.create_task(self._send(websocket, event))
-        leaving = asyncio.create_task(_departure(websocket))
         try:
-            await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
-            if sending.done():
-                with suppress(WebSocketDisconnect):  # it left in the middle of a frame
-                    sending.result()
+            with suppress(WebSocketDisconnect):  # it left in the middle of a frame
+                await first_done(self._send(websocket, event), _departure(websocket))
         finally:
             with self._lock:
                 del self._viewers[event]
-            for task in (sending, leaving):
-                task.cancel()
-            await asyncio.gather(sending, leaving, return_exceptions=True)
 
     async def _send(self, websocket: WebSocket, event: asyncio.Event) -> None:
         sent = _News()

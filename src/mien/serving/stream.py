@@ -10,8 +10,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from mien.inference.following import Follower
 from mien.serving.batching import Batcher
 from mien.serving.metrics import Metrics
-from mien.serving.security import SUBPROTOCOL
 from mien.serving.settings import Settings
+from mien.serving.sockets import accept, first_done
 
 SOURCE = "stream"
 _GOING_AWAY, _NOT_BINARY, _TOO_BIG, _INTERNAL = 1001, 1003, 1009, 1011  # RFC 6455, section 7.4.1
@@ -31,21 +31,14 @@ async def serve_stream(
     websocket: WebSocket, batcher: Batcher, settings: Settings, metrics: Metrics
 ) -> None:
     """Accepts the handshake and answers frames until the client leaves or misbehaves."""
-    offered = SUBPROTOCOL in websocket.scope.get("subprotocols", [])
-    await websocket.accept(SUBPROTOCOL if offered else None)
+    await accept(websocket)
     newest: asyncio.Queue[_Frame] = asyncio.Queue(1)
-    tasks = [
-        asyncio.create_task(_receive(websocket, newest, settings, metrics)),
-        asyncio.create_task(_answer(websocket, newest, batcher, settings)),
-    ]
     with metrics.open_streams.track_inprogress():
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-    code = next((code for code in (task.result() for task in done) if code is not None), None)
+        codes = await first_done(
+            _receive(websocket, newest, settings, metrics),
+            _answer(websocket, newest, batcher, settings),
+        )
+    code = next((code for code in codes if code is not None), None)
     if code is not None:
         await websocket.close(code)
 
