@@ -13,8 +13,8 @@ from mien.errors import BadInputError, MissingError
 from mien.inference import Analyzer
 from mien.inference.following import follow
 from mien.inference.results import Face, FrameResult
+from mien.inference.sampling import Sampling
 from mien.inference.sources import find_sources
-from mien.inference.video import Sampling
 from tiny_model import write_tiny_model
 
 FACE = astronaut()[:240, 100:340]

@@ -11,13 +11,9 @@ import pytest
 
 from made_video import write_video
 from mien.errors import BadInputError, MissingError, UsageError
-from mien.inference import video
-from mien.inference.video import (
-    Sampling,
-    parse_every,
-    parse_time,
-    read_frames,
-)
+from mien.inference import decoding
+from mien.inference.sampling import Sampling, parse_every, parse_time
+from mien.inference.video import read_frames
 
 RED, GREY = (250, 20, 20), 60
 UNEVEN = [Fraction(time) for time in ("0", "1/25", "1/10", "1/3", "2/3", "1", "31/30", "5/2")]
@@ -385,14 +381,14 @@ def test_samplings_that_make_no_sense(settings: dict) -> None:
 
 
 def test_times_that_go_back_are_damage(even: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    decode = video._decode
+    decode = decoding._decode
 
     def twice(*arguments):
         frames = list(decode(*arguments))
         yield from frames[:4]
         yield from frames[2:]
 
-    monkeypatch.setattr(video, "_decode", twice)
+    monkeypatch.setattr(decoding, "_decode", twice)
     times, message = read_until_error(even)
     assert times == [0, 0.04, 0.08, 0.12]
     assert "after 0.1 s of 2.0 s (its times go back to 0.1 s)" in message

@@ -150,8 +150,8 @@ def predict(
     from mien.inference import predict as predict_all
     from mien.inference.drawings import is_grid
     from mien.inference.progress import Progress
+    from mien.inference.sampling import parse_every, parse_time
     from mien.inference.sources import VideoSource
-    from mien.inference.video import parse_every, parse_time
 
     until = None if end is None else parse_time(end)
     sampling = Sampling(*parse_every(every), parse_time(start), until)

@@ -3,7 +3,7 @@
 from mien.inference.analyzer import Analyzer
 from mien.inference.predictions import Tally, predict
 from mien.inference.results import Face, FrameResult
+from mien.inference.sampling import Sampling
 from mien.inference.sources import find_sources
-from mien.inference.video import Sampling
 
 __all__ = ["Analyzer", "Face", "FrameResult", "Sampling", "Tally", "find_sources", "predict"]

@@ -19,8 +19,8 @@ from mien.inference.following import follow
 from mien.inference.overlap import PATIENCE_SECONDS, ahead
 from mien.inference.reading import Picture, as_rgb, read_pictures
 from mien.inference.results import Face, FrameResult, most_probable
+from mien.inference.sampling import Sampling
 from mien.inference.sources import Source, VideoSource
-from mien.inference.video import Sampling
 
 # What may wait between two of reading, detecting with classifying, and whoever takes the results;
 # and as much is classified at once: 8 frames of 1080p, 50 MB.

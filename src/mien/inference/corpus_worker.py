@@ -14,9 +14,10 @@ from mien.errors import MienError
 from mien.inference.analyzer import Analyzer
 from mien.inference.parquet import ParquetRows
 from mien.inference.results import FrameResult
+from mien.inference.sampling import Sampling
 from mien.inference.sinks import CsvRows, Sink
 from mien.inference.sources import VideoSource
-from mien.inference.video import Sampling, pulse
+from mien.inference.video import pulse
 from mien.inference.video_summary import VideoSummarizer, VideoSummary
 from mien.processes import end_with_parent
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from mien.inference.analyzer import Analyzer
 from mien.inference.drawings import open_drawings
+from mien.inference.sampling import Sampling
 from mien.inference.sinks import Sink, create_csv, create_parquet
 from mien.inference.sources import Source
-from mien.inference.video import Sampling
 
 
 @dataclass

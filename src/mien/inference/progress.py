@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from mien.inference.containers import duration_of
+from mien.inference.sampling import Sampling
 from mien.inference.sources import Source, VideoSource
-from mien.inference.video import Sampling, duration_of
 
 
 class Progress:
