@@ -11,7 +11,7 @@ from mien.classifier import Classifier
 from mien.errors import BadInputError, MissingError, UsageError
 from mien.inference import Analyzer, FrameResult, find_sources, predict
 from mien.inference.detection import Detection
-from mien.inference.sources import FaceFileSource
+from mien.inference.read.sources import FaceFileSource
 from mien.model_folder import CropGeometry
 from mien.pictures import to_grey
 from tiny_model import write_tiny_model

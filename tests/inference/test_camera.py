@@ -13,8 +13,8 @@ import pytest
 from fake_camera import PASSWORD, HttpCamera, RtspCamera, moving_astronaut
 from made_video import write_video
 from mien.errors import BadInputError, MissingError, UsageError
-from mien.inference import camera as cameras
-from mien.inference.camera import Camera, Lost, find_camera, public_name, watch
+from mien.inference.read import camera as cameras
+from mien.inference.read.camera import Camera, Lost, find_camera, public_name, watch
 from mien.inference.results import FrameResult
 
 

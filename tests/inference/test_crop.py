@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from skimage.data import astronaut
 
-from mien.inference.crop import cut, square_of
 from mien.inference.detection import Detection
-from mien.inference.retinaface import RetinaFace
+from mien.inference.see.crop import cut, square_of
+from mien.inference.see.retinaface import RetinaFace
 from mien.model_folder import CropGeometry
 from mien.pictures import to_grey
 

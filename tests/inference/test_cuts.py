@@ -11,7 +11,7 @@ from skimage.transform import resize
 
 from made_video import write_video
 from mien.inference import Analyzer
-from mien.inference.cuts import mark_cuts
+from mien.inference.follow.cuts import mark_cuts
 from mien.inference.results import FrameResult
 from tiny_model import write_tiny_model
 

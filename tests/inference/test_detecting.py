@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from mien.errors import UsageError
-from mien.inference.detecting import detect_faces
 from mien.inference.detection import Detection
 from mien.inference.results import FrameResult
+from mien.inference.see.detecting import detect_faces
 
 Box = tuple[float, float, float, float]
 

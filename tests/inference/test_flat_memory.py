@@ -11,7 +11,7 @@ import pytest
 
 from made_video import write_video
 from mien.inference import Analyzer
-from mien.inference.sources import find_sources
+from mien.inference.read.sources import find_sources
 from tiny_model import write_tiny_model
 
 PEAK = """

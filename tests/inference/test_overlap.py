@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from mien.inference import reading
-from mien.inference.overlap import ahead
-from mien.inference.sources import find_sources
+from mien.inference.read import pictures as reading
+from mien.inference.read.overlap import ahead
+from mien.inference.read.sources import find_sources
 
 SECONDS = 10  # nothing here takes this long, unless it hangs
 

@@ -8,7 +8,7 @@ import pytest
 
 from mien.inference import Face, FrameResult
 from mien.inference.results import row_columns
-from mien.inference.sinks import CsvRows, Lines, Sink, error_lines, json_lines, text_lines
+from mien.inference.write.sinks import CsvRows, Lines, Sink, error_lines, json_lines, text_lines
 from mien.labels import EXPRESSIONS
 
 PROBABILITIES = dict(zip(EXPRESSIONS, (0.1, 0.05, 0.05, 0.5, 0.1, 0.1, 0.1), strict=True))

@@ -8,8 +8,8 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from scipy.optimize import linear_sum_assignment
 
 from mien.inference.assignment import assign
-from mien.inference.smoothing import CausalSmoother, smooth_two_sided
-from mien.inference.tracking import Tracker
+from mien.inference.follow.smoothing import CausalSmoother, smooth_two_sided
+from mien.inference.follow.tracking import Tracker
 
 
 def square(x, y, side=100):

@@ -11,9 +11,9 @@ import pytest
 
 from made_video import write_video
 from mien.errors import BadInputError, MissingError, UsageError
-from mien.inference import decoding
-from mien.inference.sampling import Sampling, parse_every, parse_time
-from mien.inference.video import read_frames
+from mien.inference.read import decoding
+from mien.inference.read.sampling import Sampling, parse_every, parse_time
+from mien.inference.read.video import read_frames
 
 RED, GREY = (250, 20, 20), 60
 UNEVEN = [Fraction(time) for time in ("0", "1/25", "1/10", "1/3", "2/3", "1", "31/30", "5/2")]
@@ -58,7 +58,7 @@ def even(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_importing_it_does_not_import_pyav() -> None:
-    code = "import sys, mien.inference.video; assert 'av' not in sys.modules"
+    code = "import sys, mien.inference.read.video; assert 'av' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

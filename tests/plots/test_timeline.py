@@ -8,10 +8,10 @@ from typer.testing import CliRunner
 
 from mien.cli import app
 from mien.errors import BadInputError, MissingError
-from mien.inference.parquet import ParquetRows
 from mien.inference.results import Face, FrameResult
-from mien.inference.sinks import CsvRows
-from mien.inference.tables import read_tracks
+from mien.inference.write.parquet import ParquetRows
+from mien.inference.write.sinks import CsvRows
+from mien.inference.write.tables import read_tracks
 from mien.labels import EXPRESSIONS
 from mien.plots import draw_timeline
 

@@ -28,10 +28,10 @@ from made_video import write_video
 from mien.cli import app
 from mien.errors import MissingError
 from mien.inference import Analyzer, FrameResult
-from mien.inference import camera as cameras
-from mien.inference.camera import Camera, Lost, find_camera
+from mien.inference.read import camera as cameras
+from mien.inference.read.camera import Camera, Lost, find_camera
 from mien.inference.results import row_columns
-from mien.inference.sinks import CsvRows
+from mien.inference.write.sinks import CsvRows
 from mien.labels import EXPRESSIONS
 from mien.serving import live as lives
 from mien.serving.app import create_app

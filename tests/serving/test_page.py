@@ -23,8 +23,8 @@ from skimage.data import astronaut
 
 from fake_camera import HttpCamera, moving_astronaut, write_y4m
 from mien.inference import Analyzer
-from mien.inference import camera as cameras
-from mien.inference.camera import find_camera
+from mien.inference.read import camera as cameras
+from mien.inference.read.camera import find_camera
 from mien.inference.results import row_columns
 from mien.labels import COLOURS, EXPRESSIONS
 from mien.serving.app import create_app

@@ -44,9 +44,9 @@ def live(
     """
     need_server()
     from mien.inference import Analyzer
-    from mien.inference.camera import find_camera
-    from mien.inference.sinks import create_csv
-    from mien.inference.sources import VideoSource
+    from mien.inference.read.camera import find_camera
+    from mien.inference.read.sources import VideoSource
+    from mien.inference.write.sinks import create_csv
     from mien.serving.app import create_app
     from mien.serving.live import LiveCamera
     from mien.serving.server import run

@@ -15,9 +15,9 @@ from mien.errors import BadInputError, UsageError
 
 if TYPE_CHECKING:
     from mien.inference import FrameResult
-    from mien.inference.corpus_worker import VideoSettings
-    from mien.inference.progress import Progress
-    from mien.inference.sources import Source
+    from mien.inference.corpus.worker import VideoSettings
+    from mien.inference.read.progress import Progress
+    from mien.inference.read.sources import Source
 
 _MANY = 10
 
@@ -146,12 +146,13 @@ def predict(
     Exit codes: 0 all read; 3 the only picture or video could not be read; 5 some of many could
     not, or a video broke off after some frames.
     """
-    from mien.inference import Analyzer, Sampling, find_sources, sinks
+    from mien.inference import Analyzer, Sampling, find_sources
     from mien.inference import predict as predict_all
-    from mien.inference.drawings import is_grid
-    from mien.inference.progress import Progress
-    from mien.inference.sampling import parse_every, parse_time
-    from mien.inference.sources import VideoSource
+    from mien.inference.read.progress import Progress
+    from mien.inference.read.sampling import parse_every, parse_time
+    from mien.inference.read.sources import VideoSource
+    from mien.inference.write import sinks
+    from mien.inference.write.pictures import is_grid
 
     until = None if end is None else parse_time(end)
     sampling = Sampling(*parse_every(every), parse_time(start), until)
@@ -159,7 +160,7 @@ def predict(
         need("pyarrow", "tables")
     sources = find_sources(source)
     if tables is not None or workers is not None or resume:
-        from mien.inference.corpus_worker import VideoSettings
+        from mien.inference.corpus.worker import VideoSettings
 
         if csv is not None or parquet is not None:
             raise UsageError("--tables writes a table per video: leave --csv and --parquet out")
@@ -225,9 +226,9 @@ def _write_tables(
     json: bool,
 ) -> None:
     """Writes a table per video and prints what each came to."""
-    from mien.inference.corpus import Corpus, VideoRecord
-    from mien.inference.progress import Progress
-    from mien.inference.sources import VideoSource
+    from mien.inference.corpus.folder import Corpus, VideoRecord
+    from mien.inference.read.progress import Progress
+    from mien.inference.read.sources import VideoSource
 
     videos = [source for source in sources if isinstance(source, VideoSource)]
     if not videos:

@@ -2,8 +2,8 @@
 
 from mien.inference.analyzer import Analyzer
 from mien.inference.predictions import Tally, predict
+from mien.inference.read.sampling import Sampling
+from mien.inference.read.sources import find_sources
 from mien.inference.results import Face, FrameResult
-from mien.inference.sampling import Sampling
-from mien.inference.sources import find_sources
 
 __all__ = ["Analyzer", "Face", "FrameResult", "Sampling", "Tally", "find_sources", "predict"]

@@ -10,17 +10,17 @@ import numpy as np
 
 from mien.classifier import Classifier, softmax
 from mien.errors import BadInputError, MissingError, UsageError
-from mien.inference.crop import cut
-from mien.inference.cuts import mark_cuts
-from mien.inference.detecting import check_every, detect_faces
 from mien.inference.detection import Detection, Detector, cuttable
-from mien.inference.detectors import create_detector
-from mien.inference.following import follow
-from mien.inference.overlap import PATIENCE_SECONDS, ahead
-from mien.inference.reading import Picture, as_rgb, read_pictures
+from mien.inference.follow.cuts import mark_cuts
+from mien.inference.follow.follower import follow
+from mien.inference.read.overlap import PATIENCE_SECONDS, ahead
+from mien.inference.read.pictures import Picture, as_rgb, read_pictures
+from mien.inference.read.sampling import Sampling
+from mien.inference.read.sources import Source, VideoSource
 from mien.inference.results import Face, FrameResult, most_probable
-from mien.inference.sampling import Sampling
-from mien.inference.sources import Source, VideoSource
+from mien.inference.see.crop import cut
+from mien.inference.see.detecting import check_every, detect_faces
+from mien.inference.see.detectors import create_detector
 
 # What may wait between two of reading, detecting with classifying, and whoever takes the results;
 # and as much is classified at once: 8 frames of 1080p, 50 MB.

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mien.inference.analyzer import Analyzer
-from mien.inference.drawings import open_drawings
-from mien.inference.sampling import Sampling
-from mien.inference.sinks import Sink, create_csv, create_parquet
-from mien.inference.sources import Source
+from mien.inference.read.sampling import Sampling
+from mien.inference.read.sources import Source
+from mien.inference.write.pictures import open_drawings
+from mien.inference.write.sinks import Sink, create_csv, create_parquet
 
 
 @dataclass

@@ -14,10 +14,10 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from mien.errors import BadInputError, MienError
 from mien.inference import Analyzer, FrameResult
-from mien.inference.camera import Camera, Lost, watch
-from mien.inference.following import Follower
-from mien.inference.overlap import Line
-from mien.inference.sinks import Sink
+from mien.inference.follow.follower import Follower
+from mien.inference.read.camera import Camera, Lost, watch
+from mien.inference.read.overlap import Line
+from mien.inference.write.sinks import Sink
 from mien.pictures import resize
 from mien.serving.sockets import accept, first_done
 

@@ -7,7 +7,7 @@ from time import monotonic
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from mien.inference.following import Follower
+from mien.inference.follow.follower import Follower
 from mien.serving.batching import Batcher
 from mien.serving.metrics import Metrics
 from mien.serving.settings import Settings

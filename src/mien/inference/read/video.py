@@ -7,11 +7,11 @@ from fractions import Fraction
 from pathlib import Path
 
 from mien.errors import BadInputError
-from mien.inference.containers import open_video
-from mien.inference.decoding import Lost, seconds_of, timed_frames
+from mien.inference.read.containers import open_video
+from mien.inference.read.decoding import Lost, seconds_of, timed_frames
+from mien.inference.read.sampling import Sampling
+from mien.inference.read.upright import Upright
 from mien.inference.results import FrameResult
-from mien.inference.sampling import Sampling
-from mien.inference.upright import Upright
 
 
 @dataclass

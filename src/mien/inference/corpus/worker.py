@@ -12,13 +12,13 @@ from typing import Literal
 
 from mien.errors import MienError
 from mien.inference.analyzer import Analyzer
-from mien.inference.parquet import ParquetRows
+from mien.inference.corpus.summary import VideoSummarizer, VideoSummary
+from mien.inference.read.sampling import Sampling
+from mien.inference.read.sources import VideoSource
+from mien.inference.read.video import pulse
 from mien.inference.results import FrameResult
-from mien.inference.sampling import Sampling
-from mien.inference.sinks import CsvRows, Sink
-from mien.inference.sources import VideoSource
-from mien.inference.video import pulse
-from mien.inference.video_summary import VideoSummarizer, VideoSummary
+from mien.inference.write.parquet import ParquetRows
+from mien.inference.write.sinks import CsvRows, Sink
 from mien.processes import end_with_parent
 
 Table = Literal["csv", "parquet"]

@@ -4,9 +4,9 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from mien.inference.follow.smoothing import CausalSmoother, TwoSidedSmoother
+from mien.inference.follow.tracking import Tracker
 from mien.inference.results import FrameResult
-from mien.inference.smoothing import CausalSmoother, TwoSidedSmoother
-from mien.inference.tracking import Tracker
 
 
 def follow(results: Iterable[FrameResult]) -> Iterator[FrameResult]:

@@ -10,7 +10,7 @@ from importlib.resources import files
 import numpy as np
 
 from mien.inference.detection import Detection, suppress
-from mien.inference.tiles import find_in_tiles, find_resized
+from mien.inference.see.tiles import find_in_tiles, find_resized
 from mien.sessions import open_session
 
 WEIGHTS = "pretrained/retinaface/retinaface.onnx"

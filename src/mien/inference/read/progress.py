@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from mien.inference.containers import duration_of
-from mien.inference.sampling import Sampling
-from mien.inference.sources import Source, VideoSource
+from mien.inference.read.containers import duration_of
+from mien.inference.read.sampling import Sampling
+from mien.inference.read.sources import Source, VideoSource
 
 
 class Progress:

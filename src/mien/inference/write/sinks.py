@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Protocol, TextIO
 
 from mien.errors import BadInputError, UsageError
-from mien.inference.parquet import ParquetRows
+from mien.inference.read.sources import Source, source_files
 from mien.inference.results import FrameResult, row_columns
-from mien.inference.sources import Source, source_files
+from mien.inference.write.parquet import ParquetRows
 from mien.text import printable, table_cell
 
 

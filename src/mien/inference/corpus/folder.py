@@ -18,13 +18,13 @@ from typing import Any, Self
 from pydantic import TypeAdapter
 
 from mien.errors import BadInputError, UsageError
-from mien.inference.corpus_worker import Finished, Reached, Task, VideoSettings, write_error
-from mien.inference.detecting import check_every
-from mien.inference.detectors import create_detector
-from mien.inference.drawings import take_name
-from mien.inference.sources import VideoSource
-from mien.inference.video_summary import VideoSummary, summary_columns, summary_rows
-from mien.inference.workers import PATIENCE_SECONDS, run_tasks
+from mien.inference.corpus.pool import PATIENCE_SECONDS, run_tasks
+from mien.inference.corpus.summary import VideoSummary, summary_columns, summary_rows
+from mien.inference.corpus.worker import Finished, Reached, Task, VideoSettings, write_error
+from mien.inference.read.sources import VideoSource
+from mien.inference.see.detecting import check_every
+from mien.inference.see.detectors import create_detector
+from mien.inference.write.pictures import take_name
 from mien.locks import FolderLock
 from mien.model_folder import NETWORK, read_config, resolve
 from mien.text import table_cell

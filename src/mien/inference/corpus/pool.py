@@ -13,8 +13,8 @@ from multiprocessing.context import SpawnProcess
 from typing import cast
 
 from mien.errors import MienError
-from mien.inference.corpus_worker import Finished, Reached, Task, VideoSettings, work
-from mien.inference.overlap import PATIENCE_SECONDS
+from mien.inference.corpus.worker import Finished, Reached, Task, VideoSettings, work
+from mien.inference.read.overlap import PATIENCE_SECONDS
 
 _STOP_SECONDS = 1.0
 _LOOK_SECONDS = 1.0

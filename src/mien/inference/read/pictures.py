@@ -9,11 +9,11 @@ import numpy as np
 from mien.data import read
 from mien.errors import MienError, PassingError
 from mien.inference.detection import WholePicture
-from mien.inference.overlap import within
+from mien.inference.read.overlap import within
+from mien.inference.read.sampling import Sampling
+from mien.inference.read.sources import FaceFileSource, PictureSource, Source, VideoSource
+from mien.inference.read.video import read_frames
 from mien.inference.results import FrameResult
-from mien.inference.sampling import Sampling
-from mien.inference.sources import FaceFileSource, PictureSource, Source, VideoSource
-from mien.inference.video import read_frames
 from mien.pictures import read_picture
 
 Picture = np.ndarray | Path | str | bytes

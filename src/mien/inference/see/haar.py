@@ -3,7 +3,7 @@
 import numpy as np
 
 from mien.inference.detection import Detection
-from mien.inference.tiles import find_in_tiles, find_resized
+from mien.inference.see.tiles import find_in_tiles, find_resized
 from mien.pictures import to_grey
 
 CASCADE = "haarcascade_frontalface_default.xml"

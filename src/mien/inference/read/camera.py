@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from mien.errors import BadInputError, MienError, MissingError, UsageError
+from mien.inference.read.video import read_frames
 from mien.inference.results import FrameResult
-from mien.inference.video import read_frames
 
 SCHEMES = ("rtsp", "rtsps", "http", "https")
 """The kinds of addresses that network cameras have."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mien.errors import BadInputError, PassingError
-from mien.inference.containers import MICROSECOND, PASSING, reason_of, start_of
+from mien.inference.read.containers import MICROSECOND, PASSING, reason_of, start_of
 
 if TYPE_CHECKING:  # PyAV is slow to import: functions import it when they need it
     import av
