@@ -46,7 +46,7 @@ def live(
     from mien.inference import Analyzer
     from mien.inference.read.camera import find_camera
     from mien.inference.read.sources import VideoSource
-    from mien.inference.write.sinks import create_csv
+    from mien.inference.write.sinks import create_table
     from mien.serving.app import create_app
     from mien.serving.live import LiveCamera
     from mien.serving.server import run
@@ -59,7 +59,7 @@ def live(
     with ExitStack() as stack:
         if csv is not None:
             files = [VideoSource(Path(camera), Path(camera))] if place.ends else []
-            rows = create_csv(csv, analyzer.labels, files)
+            rows = create_table(csv, "csv", analyzer.labels, files)
             shown.sinks.append(stack.enter_context(rows))
         app = create_app(Settings(model, detector, key, local), analyzer, shown)
         run(app, host, port, lambda url: _tell(place.name, url, browser))

@@ -3,14 +3,19 @@
 import importlib.util
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from mien.errors import missing_extra
 from mien.text import printable_lines
+
+if TYPE_CHECKING:
+    from mien.inference.read.progress import Progress
+    from mien.inference.read.sampling import Sampling
+    from mien.inference.read.sources import Source
 
 
 def print_json(value: Any) -> None:
@@ -43,19 +48,29 @@ def need(package: str, extra: str) -> None:
 
 
 @contextmanager
-def progress_bar(total: float, is_shown: bool) -> Iterator[Callable[[float], None]]:
-    """Yields what moves a bar on stderr, with the time left, to so much of the total."""
-    if not is_shown:
-        yield lambda done: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
+def progress_bar(
+    sources: "Sequence[Source]", sampling: "Sampling", is_shown: bool
+) -> "Iterator[Progress]":
+    """Yields what moves a bar on stderr, with the time left, if it is shown."""
+    from mien.inference.read.progress import Progress
 
-    columns = (BarColumn(), TaskProgressColumn(), TimeRemainingColumn(elapsed_when_finished=True))
+    if not is_shown:
+        yield Progress([], sampling)
+        return
+    from rich import progress as rich_progress
+    from rich.console import Console
+
+    columns = (
+        rich_progress.BarColumn(),
+        rich_progress.TaskProgressColumn(),
+        rich_progress.TimeRemainingColumn(elapsed_when_finished=True),
+    )
     # Lines for a terminal go above the bar; those for a file or a pipe stay theirs.
     redirect = sys.stdout.isatty()
-    with Progress(
-        *columns, console=Console(stderr=True), transient=True, redirect_stdout=redirect
+    console, progress = Console(stderr=True), Progress(sources, sampling)
+    with rich_progress.Progress(
+        *columns, console=console, transient=True, redirect_stdout=redirect
     ) as bar:
-        task = bar.add_task("", total=total or None)
-        yield lambda done: bar.update(task, completed=done)
+        task = bar.add_task("", total=progress.total or None)
+        progress.advance = lambda done: bar.update(task, completed=done)
+        yield progress

@@ -1,7 +1,6 @@
 """`mien predict`: the expressions in pictures and videos."""
 
 import sys
-from collections.abc import Callable
 from contextlib import closing
 from enum import StrEnum
 from pathlib import Path
@@ -14,9 +13,7 @@ from mien.cli.output import need, note, print_json, progress_bar
 from mien.errors import BadInputError, UsageError
 
 if TYPE_CHECKING:
-    from mien.inference import FrameResult
     from mien.inference.corpus.worker import VideoSettings
-    from mien.inference.read.progress import Progress
     from mien.inference.read.sources import Source
 
 _MANY = 10
@@ -148,7 +145,6 @@ def predict(
     """
     from mien.inference import Analyzer, Sampling, find_sources
     from mien.inference import predict as predict_all
-    from mien.inference.read.progress import Progress
     from mien.inference.read.sampling import parse_every, parse_time
     from mien.inference.read.sources import VideoSource
     from mien.inference.write import sinks
@@ -192,11 +188,9 @@ def predict(
         detect_size=detect_size,
         patience_seconds=patience,
     )
-    progress = Progress(sources if has_bar else [], sampling)
-    with progress_bar(progress.total, has_bar) as advance:
-        if has_bar:
-            taking.append(_Advancing(progress, advance))
+    with progress_bar(sources, sampling, has_bar) as progress:
         files = {"csv": csv, "parquet": parquet, "output": output}
+        taking.append(progress)
         tally = predict_all(sources, analyzer, taking, **files, sampling=sampling, say=note)
     if tally.errors:
         if tally.num_pictures == 1:
@@ -204,16 +198,6 @@ def predict(
         if len(sources) == 1:  # a video that broke off
             note(tally.errors[0])
         raise typer.Exit(5)
-
-
-class _Advancing:
-    """A sink that moves a progress bar."""
-
-    def __init__(self, progress: "Progress", advance: Callable[[float], None]) -> None:
-        self._progress, self._advance = progress, advance
-
-    def write(self, result: "FrameResult") -> None:
-        self._advance(self._progress.reach(result.source, result.time_seconds))
 
 
 def _write_tables(
@@ -227,7 +211,6 @@ def _write_tables(
 ) -> None:
     """Writes a table per video and prints what each came to."""
     from mien.inference.corpus.folder import Corpus, VideoRecord
-    from mien.inference.read.progress import Progress
     from mien.inference.read.sources import VideoSource
 
     videos = [source for source in sources if isinstance(source, VideoSource)]
@@ -238,17 +221,15 @@ def _write_tables(
     corpus = Corpus(videos, folder, settings, resume)
     if corpus.done:
         note(f"{len(corpus.done)} videos are done already, {len(corpus.pending)} to read")
-    has_bar = sys.stderr.isatty()
-    progress = Progress(corpus.pending if has_bar else [], settings.sampling)
     with (
-        progress_bar(progress.total, has_bar) as advance,
+        progress_bar(corpus.pending, settings.sampling, sys.stderr.isatty()) as progress,
         closing(corpus.run(num_workers, patience)) as events,
     ):
         for event in events:
             if not isinstance(event, VideoRecord):
-                advance(progress.reach(event.source, event.time_seconds))
+                progress.reach(event.source, event.time_seconds)
                 continue
-            advance(progress.finish(event.source))
+            progress.reach(event.source, float("inf"))
             if json:
                 print_json(event.to_json())
             else:

@@ -9,7 +9,7 @@ from mien.inference.analyzer import Analyzer
 from mien.inference.read.sampling import Sampling
 from mien.inference.read.sources import Source
 from mien.inference.write.pictures import open_drawings
-from mien.inference.write.sinks import Sink, create_csv, create_parquet
+from mien.inference.write.sinks import Sink, Table, create_table
 
 
 @dataclass
@@ -61,11 +61,11 @@ def predict(
         if output is not None:
             drawings = open_drawings(Path(output), sources, sampling, say)
             taking.append(stack.enter_context(drawings))
-        if csv is not None:
-            taking.append(stack.enter_context(create_csv(Path(csv), analyzer.labels, sources)))
-        if parquet is not None:
-            rows = create_parquet(Path(parquet), analyzer.labels, sources)
-            taking.append(stack.enter_context(rows))
+        tables: dict[Table, str | Path | None] = {"csv": csv, "parquet": parquet}
+        for kind, path in tables.items():
+            if path is not None:
+                rows = create_table(Path(path), kind, analyzer.labels, sources)
+                taking.append(stack.enter_context(rows))
         results = analyzer.results(sources, sampling, keep_pixels=output is not None)
         for result in stack.enter_context(closing(results)):
             for sink in taking:

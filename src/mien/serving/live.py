@@ -16,7 +16,7 @@ from mien.errors import BadInputError, MienError
 from mien.inference import Analyzer, FrameResult
 from mien.inference.follow.follower import Follower
 from mien.inference.read.camera import Camera, Lost, watch
-from mien.inference.read.overlap import Line
+from mien.inference.read.overlap import Handover
 from mien.inference.write.sinks import Sink
 from mien.pictures import resize
 from mien.serving.sockets import accept, first_done
@@ -68,7 +68,7 @@ class LiveCamera:
         self.sinks: list[Sink] = []
         self._camera, self._analyzer, self._say = camera, analyzer, say
         self._stop = threading.Event()
-        self._line: Line[FrameResult | Lost] = Line()
+        self._handover: Handover[FrameResult | Lost] = Handover()
         self._news = _News()
         self._viewers: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
         self._lock = threading.Lock()  # around the two above
@@ -76,9 +76,9 @@ class LiveCamera:
         self._worker = threading.Thread(target=self._work, name="mien-live", daemon=True)
         items = watch(camera, self._stop)
         threading.Thread(
-            target=self._line.fill, args=(items,), name="mien-camera", daemon=True
+            target=self._handover.fill, args=(items,), name="mien-camera", daemon=True
         ).start()
-        if not self._line.has_come():
+        if not self._handover.has_come():
             raise BadInputError(f"{self.name}: has no frame")
 
     def start(self) -> None:
@@ -88,7 +88,7 @@ class LiveCamera:
     def close(self) -> None:
         """Ends at once; what was read is in the sinks."""
         self._stop.set()
-        self._line.leave()
+        self._handover.leave()
         if self._worker.is_alive():
             self._worker.join(_CLOSING_SECONDS)
 
@@ -125,7 +125,7 @@ class LiveCamera:
     def _items(self) -> Iterator[FrameResult | Lost]:
         """Yields frames and losses; of a file that is damaged, a last loss."""
         try:
-            while (taken := self._line.take()) is not None:
+            while (taken := self._handover.take()) is not None:
                 yield taken[0]
                 del taken  # a frame is large
         except MienError as error:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from time import monotonic
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -18,13 +18,8 @@ _GOING_AWAY, _NOT_BINARY, _TOO_BIG, _INTERNAL = 1001, 1003, 1009, 1011  # RFC 64
 _log = logging.getLogger("mien.serving")
 
 
-@dataclass(frozen=True)
-class _Frame:
-    """A frame that came: its number, its time in seconds from the first, its bytes."""
-
-    index: int
-    time_seconds: float
-    content: bytes
+_Frame = tuple[int, float, bytes]
+"""A frame that came: its number, its time in seconds from the first, its bytes."""
 
 
 async def serve_stream(
@@ -67,7 +62,7 @@ async def _receive(
         if newest.full():  # the one that waits has to go for it
             newest.get_nowait()
             metrics.dropped_frames.inc()
-        newest.put_nowait(_Frame(index, now - start, content))
+        newest.put_nowait((index, now - start, content))
         index += 1
 
 
@@ -81,16 +76,16 @@ async def _answer(
     """
     follower, last_index = Follower(), -1
     while True:
-        frame = await newest.get()
-        num_passed_over, last_index = frame.index - last_index - 1, frame.index
-        answer = batcher.submit(frame.content, f"frame {frame.index}")
+        index, time_seconds, content = await newest.get()
+        num_passed_over, last_index = index - last_index - 1, index
+        answer = batcher.submit(content, f"frame {index}")
         try:
             result = await asyncio.wrap_future(answer)
         except Exception as error:  # the log learns its kind, not what it says of the picture
             _log.error("%s while answering a frame", type(error).__name__)
             return _INTERNAL
         (result,) = follower.update(
-            replace(result, source=SOURCE, frame=frame.index, time_seconds=frame.time_seconds)
+            replace(result, source=SOURCE, frame=index, time_seconds=time_seconds)
         )
         page = result.to_json() | {"dropped": num_passed_over}
         try:

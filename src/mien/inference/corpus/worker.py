@@ -3,12 +3,11 @@
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Literal
 
 from mien.errors import MienError
 from mien.inference.analyzer import Analyzer
@@ -17,11 +16,8 @@ from mien.inference.read.sampling import Sampling
 from mien.inference.read.sources import VideoSource
 from mien.inference.read.video import pulse
 from mien.inference.results import FrameResult
-from mien.inference.write.parquet import ParquetRows
-from mien.inference.write.sinks import CsvRows, Sink
+from mien.inference.write.sinks import Table, open_rows
 from mien.processes import end_with_parent
-
-Table = Literal["csv", "parquet"]
 
 _REPORT_SECONDS = 0.2
 _BEAT_SECONDS = 1.0
@@ -124,7 +120,8 @@ def work(connection: Connection, settings: VideoSettings, num_threads: int) -> N
 
 def write_error(path: Path, table: Table, labels: Sequence[str], source: str, error: str) -> None:
     """Writes a table that holds nothing but why the video could not be read."""
-    with _open_table(path, table, labels) as rows:
+    path.unlink(missing_ok=True)  # an earlier worker's, which might still write to it
+    with open_rows(path, table, labels) as rows:
         rows.write(FrameResult(source, error=error))
 
 
@@ -132,8 +129,9 @@ def _read_video(analyzer: Analyzer, task: Task, settings: VideoSettings, send: S
     name, summarizer, reported = task.video.name, VideoSummarizer(analyzer.labels), 0.0
     is_final = True
     try:
+        task.table.unlink(missing_ok=True)  # an earlier worker's, which might still write to it
         with (
-            _open_table(task.table, settings.table, analyzer.labels) as rows,
+            open_rows(task.table, settings.table, analyzer.labels) as rows,
             closing(analyzer.results([task.video], settings.sampling)) as results,
         ):
             for result in results:
@@ -149,17 +147,6 @@ def _read_video(analyzer: Analyzer, task: Task, settings: VideoSettings, send: S
         write_error(task.table, settings.table, analyzer.labels, name, text)
         return Finished(VideoSummary(error=text), is_final=False)
     return Finished(summarizer.summary(), is_final)
-
-
-@contextmanager
-def _open_table(path: Path, table: Table, labels: Sequence[str]) -> Iterator[Sink]:
-    path.unlink(missing_ok=True)  # an earlier worker's, which might still write to it
-    if table == "parquet":
-        with ParquetRows(path, labels) as rows:
-            yield rows
-        return
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        yield CsvRows(stream, labels)
 
 
 def _beat(send: Send) -> None:

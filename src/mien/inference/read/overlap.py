@@ -26,16 +26,16 @@ def ahead(items: Iterable[T], weigh: Callable[[T], float]) -> Generator[T, None,
         weigh: What part of the room an item takes; those that wait take up to 1 together, but
             one may always wait, however heavy.
     """
-    line = Line(weigh)
+    handover = Handover(weigh)
     # A daemon: a generator that somebody keeps, half used, must not keep the program from ending.
-    thread = threading.Thread(target=line.fill, args=(items,), name="ahead", daemon=True)
+    thread = threading.Thread(target=handover.fill, args=(items,), name="ahead", daemon=True)
     thread.start()
     try:
-        while (item := line.take()) is not None:
+        while (item := handover.take()) is not None:
             yield item[0]
             del item  # a frame is large
     finally:
-        line.leave()
+        handover.leave()
         # Not for ever: Python may collect a forgotten generator in the thread it waits for; nor at
         # the program's end, when threads stand still.
         if thread is not threading.current_thread() and not sys.is_finalizing():
@@ -60,7 +60,7 @@ def within(seconds: float, call: Callable[[], T]) -> T:
     return answer.result(seconds)
 
 
-class Line(Generic[T]):
+class Handover(Generic[T]):
     """Items that wait for their turn between two threads."""
 
     def __init__(self, weigh: Callable[[T], float] | None = None) -> None:

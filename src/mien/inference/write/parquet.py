@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from mien.errors import missing_extra
 from mien.inference.results import FrameResult, row_columns
@@ -14,15 +14,9 @@ _GROUP_ROWS = 5_000  # rows that wait in memory, about 4 MB, and are compressed 
 
 
 class ParquetRows:
-    """Writes a flat row per face; the file can be read once this is closed, not before."""
+    """A flat row per face; the file can be read once this is closed, not before."""
 
     def __init__(self, path: Path, labels: Sequence[str]) -> None:
-        """Creates the file.
-
-        Raises:
-            MissingError: pyarrow is not installed.
-            OSError: It cannot be written.
-        """
         try:
             import pyarrow
             from pyarrow.parquet import ParquetWriter
@@ -46,12 +40,6 @@ class ParquetRows:
             self._write_group()
         finally:
             self._writer.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def _write_group(self) -> None:
         import pyarrow

@@ -3,15 +3,18 @@
 import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Protocol, TextIO
+from typing import Literal, Protocol, TextIO
 
 from mien.errors import BadInputError, UsageError
 from mien.inference.read.sources import Source, source_files
 from mien.inference.results import FrameResult, row_columns
 from mien.inference.write.parquet import ParquetRows
 from mien.text import printable, table_cell
+
+Table = Literal["csv", "parquet"]
+"""The formats of tables."""
 
 
 class Sink(Protocol):
@@ -76,49 +79,45 @@ class CsvRows:
 
 
 @contextmanager
-def create_csv(path: Path, labels: Sequence[str], sources: Sequence[Source]) -> Iterator[CsvRows]:
+def open_rows(path: Path, kind: Table, labels: Sequence[str]) -> Iterator[Sink]:
     """Yields a sink of rows in the new file `path`.
 
     Raises:
-        UsageError: It is one of the sources.
-        BadInputError: It cannot be written.
+        OSError: It cannot be written.
+        MissingError: pyarrow is needed and not installed.
     """
-    _spare(path, sources)
-    try:
-        stream = path.open("w", encoding="utf-8", newline="")
-    except OSError as error:
-        raise unwritable(path, error) from error
-    with stream:
+    if kind == "parquet":
+        with closing(ParquetRows(path, labels)) as rows:
+            yield rows
+        return
+    with path.open("w", encoding="utf-8", newline="") as stream:
         yield CsvRows(stream, labels)
 
 
 @contextmanager
-def create_parquet(
-    path: Path, labels: Sequence[str], sources: Sequence[Source]
-) -> Iterator[ParquetRows]:
-    """Yields a sink of rows; `path` appears when all went well.
+def create_table(
+    path: Path, kind: Table, labels: Sequence[str], sources: Sequence[Source]
+) -> Iterator[Sink]:
+    """Yields a sink of rows in the new file `path`.
 
-    Until then, and after an interruption, the rows are in a file whose name ends in `.part`.
+    Parquet appears when all went well. Until then, and after an interruption, the rows are in a
+    file whose name ends in `.part`.
 
     Raises:
         UsageError: It is one of the sources.
         BadInputError: It cannot be written.
-        MissingError: pyarrow is not installed.
+        MissingError: pyarrow is needed and not installed.
     """
-    _spare(path, sources)
-    unfinished = path.with_name(f"{path.name}.part")
-    try:
-        rows = ParquetRows(unfinished, labels)
-    except OSError as error:
-        raise unwritable(path, error) from error
-    with rows:
-        yield rows
-    unfinished.replace(path)
-
-
-def _spare(path: Path, sources: Sequence[Source]) -> None:
     if path.resolve() in source_files(sources):
         raise UsageError(f"{path} would be written over; choose another file")
+    unfinished = path.with_name(f"{path.name}.part") if kind == "parquet" else path
+    with ExitStack() as stack:
+        try:
+            rows = stack.enter_context(open_rows(unfinished, kind, labels))
+        except OSError as error:
+            raise unwritable(path, error) from error
+        yield rows
+    unfinished.replace(path)
 
 
 def unwritable(path: Path, error: OSError) -> BadInputError:
