@@ -15,30 +15,14 @@ def follow(results: Iterable[FrameResult]) -> Iterator[FrameResult]:
     Args:
         results: A video's frames are in order and together.
     """
-    follower: Follower | None = None
-    last: FrameResult | None = None  # the last frame of the video under way
+    follower = Follower(look_ahead=True)
     for result in results:
-        if follower is not None and last is not None and not _goes_on(result, last):
-            yield from follower.finish()
-            follower = None
-        if follower is None and result.time_seconds is None:
-            yield result
-            continue
-        follower = follower or Follower(look_ahead=True)
-        last = last if result.error is not None else result
         yield from follower.update(result)
-    if follower is not None:
-        yield from follower.finish()
-
-
-def _goes_on(result: FrameResult, last: FrameResult) -> bool:
-    """Returns whether a result is of the video under way: a frame, or some that are missing."""
-    is_gap = result.error is not None and result.source == last.source
-    return is_gap or result.follows(last)
+    yield from follower.finish()
 
 
 class Follower:
-    """Tells who is who in the frames of one video or camera, and smooths their probabilities."""
+    """Tells who is who from frame to frame of a video or camera, and smooths probabilities."""
 
     def __init__(self, look_ahead: bool = False) -> None:
         """Knows nobody yet.
@@ -47,30 +31,31 @@ class Follower:
             look_ahead: Smooth over half a second before and after, so that frames wait for later
                 ones; else from the past alone, so that none waits.
         """
-        self._tracker = Tracker()
-        self._smoother = TwoSidedSmoother() if look_ahead else CausalSmoother()
+        self._look_ahead = look_ahead
         self._waiting: deque[tuple[float, FrameResult, Sequence[int]]] = deque()
-        self._time = 0.0
+        self._begin_anew()
 
     def update(self, result: FrameResult) -> Iterator[FrameResult]:
         """Yields the frames that need no later ones any more, now that this one has come.
 
-        Of a frame that could not be read, nothing is known: it is no absence. Those before it
-        are smoothed without later ones.
+        Another video begins anew. Of a frame that could not be read, nothing is known: it is no
+        absence. Those before it are smoothed without later ones; it, and pictures, stay as they
+        are.
 
         Raises:
-            ValueError: It has no time, or an earlier one than the frame before.
+            ValueError: The frame has an earlier time than the one before.
         """
-        if result.error is not None:
+        time = result.time_seconds
+        if time is None:
             yield from self.finish()
             yield result
             return
-        time = result.time_seconds
-        if time is None:
-            raise ValueError(f"{result.source}: a frame without a time")
+        if self._last is not None and not result.follows(self._last):
+            yield from self.finish()
+            self._begin_anew()
         if result.is_cut:
             self._tracker.forget()
-        self._time = time
+        self._last = result
         tracks = self._tracker.update([face.box for face in result.faces], time)
         values = [face.probabilities for face in result.faces]
         self._smoother.add(time, dict(zip(tracks, values, strict=True)))
@@ -85,7 +70,13 @@ class Follower:
 
     def interrupt(self) -> None:
         """Says that nobody was in sight: after a long drop, a face is a new one."""
-        self._tracker.update([], self._time)
+        if self._last is not None and self._last.time_seconds is not None:
+            self._tracker.update([], self._last.time_seconds)
+
+    def _begin_anew(self) -> None:
+        self._tracker = Tracker()
+        self._smoother = TwoSidedSmoother() if self._look_ahead else CausalSmoother()
+        self._last: FrameResult | None = None
 
     def _smoothed(self, time: float, result: FrameResult, tracks: Sequence[int]) -> FrameResult:
         faces = tuple(
