@@ -16,9 +16,8 @@ class Progress:
         advance: Is told how much is read.
     """
 
-    advance: Callable[[float], None] = staticmethod(lambda done: None)
-
     def __init__(self, sources: Sequence[Source], sampling: Sampling) -> None:
+        self.advance: Callable[[float], None] = lambda done: None
         self._start = sampling.start_seconds
         videos = [source for source in sources if isinstance(source, VideoSource)]
         self._lengths = {v.name: _wanted(duration_of(v.path), sampling) for v in videos}
