@@ -46,7 +46,7 @@ from made_video import write_video  # noqa: E402
 from mien.classifier import Classifier  # noqa: E402
 from mien.data import read  # noqa: E402
 from mien.errors import MienError  # noqa: E402
-from mien.inference.video import read_frames  # noqa: E402
+from mien.inference.read.video import read_frames  # noqa: E402
 from mien.model_folder import write_manifest  # noqa: E402
 from mien.pictures import read_picture  # noqa: E402
 from mien.training import checkpoint  # noqa: E402

@@ -19,10 +19,10 @@ import numpy as np
 
 from mien.classifier import Classifier
 from mien.data import FaceSet, decide, read
-from mien.inference import retinaface
-from mien.inference.crop import cut
 from mien.inference.detection import Detection, Detector
-from mien.inference.detectors import create_detector
+from mien.inference.see import retinaface
+from mien.inference.see.crop import cut
+from mien.inference.see.detectors import create_detector
 from mien.model_folder import CropGeometry
 from mien.pictures import read_picture, resize
 

@@ -26,8 +26,8 @@ import torch
 from fit_crop import compose, find
 from mien.data import FaceSet, decide, read
 from mien.evaluation import score_votes
-from mien.inference.crop import cut
-from mien.inference.detectors import create_detector
+from mien.inference.see.crop import cut
+from mien.inference.see.detectors import create_detector
 from mien.model_folder import CropGeometry
 from mien.pictures import resize
 from mien.recipes import load_recipe

@@ -29,9 +29,9 @@ import numpy as np
 
 from mien.classifier import Classifier
 from mien.inference import Analyzer, FrameResult
-from mien.inference.retinaface import overlaps
-from mien.inference.sources import find_sources
-from mien.inference.video import read_frames
+from mien.inference.detection import overlaps
+from mien.inference.read.sources import find_sources
+from mien.inference.read.video import read_frames
 
 FASTER = {"detect_every": 5, "detect_size": 320}
 

@@ -12,9 +12,9 @@ from skimage.data import astronaut
 
 from made_video import write_video
 from mien.errors import UsageError
-from mien.inference.corpus import Corpus
-from mien.inference.corpus_worker import VideoSettings
-from mien.inference.sources import VideoSource, find_sources
+from mien.inference.corpus.folder import Corpus
+from mien.inference.corpus.worker import VideoSettings
+from mien.inference.read.sources import VideoSource, find_sources
 from mien.locks import FolderLock
 from tiny_model import write_tiny_model
 

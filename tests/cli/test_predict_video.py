@@ -21,8 +21,8 @@ from typer.testing import CliRunner
 
 from made_video import write_video
 from mien.cli import app
-from mien.inference.video import read_frames
-from mien.inference.video_writer import VideoWriter
+from mien.inference.read.video import read_frames
+from mien.inference.write.video import VideoWriter
 from tiny_model import write_tiny_model
 
 

@@ -11,7 +11,7 @@ from drawn_faces import drawn_face, drawn_set
 from mien.data import read
 from mien.errors import BadInputError, UsageError
 from mien.inference import Analyzer
-from mien.inference.sources import find_sources
+from mien.inference.read.sources import find_sources
 
 
 def save(path, pixels):

@@ -9,9 +9,9 @@ from skimage.data import astronaut
 
 from mien.classifier import Classifier
 from mien.errors import BadInputError, MissingError, UsageError
-from mien.inference import Analyzer
+from mien.inference import Analyzer, FrameResult, find_sources, predict
 from mien.inference.detection import Detection
-from mien.inference.sources import FaceFileSource
+from mien.inference.read.sources import FaceFileSource
 from mien.model_folder import CropGeometry
 from mien.pictures import to_grey
 from tiny_model import write_tiny_model
@@ -219,3 +219,26 @@ def test_wrong_arguments(model: Path, analyzer: Analyzer, tmp_path: Path) -> Non
     for wrong in (np.zeros((4, 4, 3)), np.zeros((4, 4, 4), np.uint8), np.zeros((0, 4), np.uint8)):
         with pytest.raises(ValueError, match="expected pixels uint8"):
             analyzer(wrong)
+
+
+def test_predict_writes_every_result_and_counts(analyzer: Analyzer, tmp_path: Path) -> None:
+    class Noted:
+        def __init__(self) -> None:
+            self.sources: list[str] = []
+
+        def write(self, result: FrameResult) -> None:
+            self.sources.append(Path(result.source).name)
+
+    noted, pictures = Noted(), tmp_path / "pictures"
+    pictures.mkdir()
+    (pictures / "a.png").write_bytes(png(crowd()))
+    (pictures / "b.png").write_bytes(b"rubbish")
+    table, drawn = tmp_path / "rows.csv", tmp_path / "drawn"
+    tally = predict(find_sources([pictures]), analyzer, [noted], csv=table, output=drawn)
+    assert (tally.num_pictures, tally.num_faces) == (2, 5)
+    assert tally.errors == [f"{pictures / 'b.png'}: text, not a picture"]
+    assert noted.sources == ["a.png", "b.png"]
+    assert len(table.read_text().splitlines()) == 1 + 5 + 1
+    assert [path.name for path in drawn.iterdir()] == ["a.png"]
+    with pytest.raises(UsageError, match="would be written over"):
+        predict(find_sources([pictures]), analyzer, csv=pictures / "a.png")

@@ -13,9 +13,9 @@ import pytest
 from fake_camera import PASSWORD, HttpCamera, RtspCamera, moving_astronaut
 from made_video import write_video
 from mien.errors import BadInputError, MissingError, UsageError
-from mien.inference import camera as cameras
-from mien.inference.camera import Camera, Lost, find_camera, public_name, watch
-from mien.inference.video import VideoFrame
+from mien.inference.read import camera as cameras
+from mien.inference.read.camera import Camera, Lost, find_camera, public_name, watch
+from mien.inference.results import FrameResult
 
 
 @pytest.fixture
@@ -65,10 +65,10 @@ def test_a_stream_over_http_gives_its_pictures(stop: threading.Event) -> None:
     with HttpCamera() as http:
         frames = watch(find_camera(http.url), stop)
         first, second, third = (next(frames) for _ in range(3))
-    assert isinstance(first, VideoFrame)
-    assert isinstance(second, VideoFrame)
-    assert isinstance(third, VideoFrame)
-    assert [first.index, second.index, third.index] == [0, 1, 2]
+    assert isinstance(first, FrameResult)
+    assert isinstance(second, FrameResult)
+    assert isinstance(third, FrameResult)
+    assert [first.frame, second.frame, third.frame] == [0, 1, 2]
     assert 0 == first.time_seconds < second.time_seconds < third.time_seconds
     assert first.rgb.shape == (240, 320, 3)
     differences = [
@@ -93,8 +93,8 @@ def test_a_stream_over_rtsp_gives_its_pictures_to_those_who_may(
         frames = watch(find_camera(f"rtsp://admin:{PASSWORD}@{place}"), stop)
         for index in range(10):
             frame = next(frames)
-            assert isinstance(frame, VideoFrame)
-            assert (frame.index, frame.rgb.shape) == (index, (240, 320, 3))
+            assert isinstance(frame, FrameResult)
+            assert (frame.frame, frame.rgb.shape) == (index, (240, 320, 3))
         stop.set()
         with pytest.raises(MissingError) as refused:
             next(watch(find_camera(f"rtsp://admin:{PASSWORD}2@{place}"), threading.Event()))
@@ -128,7 +128,7 @@ def test_a_transport_stream_comes_whole(
         if isinstance(item, Lost):
             assert item.error == f"{files_over_http}/door.ts: dropped: the stream ended"
             break
-        indices.append(item.index)
+        indices.append(item.frame)
     assert indices == list(range(40))
 
 
@@ -141,7 +141,7 @@ def test_a_playlist_from_the_network_opens_no_file_of_this_machine(
         (tmp_path / "list.m3u8").write_text("\n".join(words))
         items = watch(find_camera(f"{files_over_http}/list.m3u8"), stop)
         if place.startswith("http"):
-            assert isinstance(next(items), VideoFrame)
+            assert isinstance(next(items), FrameResult)
         else:
             with pytest.raises(MissingError, match=r"list\.m3u8: cannot be opened: "):
                 next(items)
@@ -166,8 +166,8 @@ def test_a_stream_that_drops_is_found_again(stop: threading.Event) -> None:
     with HttpCamera(http.port):
         while isinstance(item := next(frames), Lost):
             pass
-        assert isinstance(before, VideoFrame)
-        assert item.index == before.index + 1
+        assert isinstance(before, FrameResult)
+        assert item.frame == before.frame + 1
         assert item.time_seconds > before.time_seconds
         stop.set()
         assert list(frames) == []
@@ -183,7 +183,7 @@ def test_a_stream_that_falls_silent_counts_as_dropped(
         while not isinstance(item := next(items), Lost):
             pass
         assert item.error.endswith("dropped: no answer")
-        assert isinstance(next(items), VideoFrame), "it was asked again"
+        assert isinstance(next(items), FrameResult), "it was asked again"
 
 
 @pytest.mark.parametrize(
@@ -216,9 +216,9 @@ def test_a_file_comes_at_its_own_pace(tmp_path: Path, stop: threading.Event) -> 
     began = time.monotonic()
     seen = []
     for frame in watch(find_camera(str(path)), stop):
-        assert isinstance(frame, VideoFrame)
+        assert isinstance(frame, FrameResult)
         assert time.monotonic() - began >= frame.time_seconds
-        seen.append((frame.index, frame.time_seconds))
+        seen.append((frame.frame, frame.time_seconds))
     assert seen == [(0, 0.0), (1, 0.1), (2, 0.4)]
 
 
@@ -270,10 +270,10 @@ def test_a_device_gives_rgb_and_is_opened_again(
     frames = [next(items), next(items)]
     losses = [next(items), next(items)]
     again = next(items)
-    assert isinstance(again, VideoFrame)
-    assert again.index == 2
+    assert isinstance(again, FrameResult)
+    assert again.frame == 2
     assert again.rgb[0, 0].tolist() == [0, 0, 255]
-    assert all(isinstance(frame, VideoFrame) for frame in frames)
+    assert all(isinstance(frame, FrameResult) for frame in frames)
     assert [loss.error.partition(":")[0] for loss in losses if isinstance(loss, Lost)] == [
         "camera 3",
         "camera 3",

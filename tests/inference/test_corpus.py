@@ -18,10 +18,10 @@ from skimage.data import astronaut
 
 from made_video import write_video
 from mien.errors import BadInputError, UsageError
-from mien.inference.corpus import Corpus, VideoRecord
-from mien.inference.corpus_worker import Reached, VideoSettings
-from mien.inference.sources import VideoSource, find_sources
-from mien.inference.video import Sampling
+from mien.inference.corpus.folder import Corpus, VideoRecord
+from mien.inference.corpus.worker import Reached, VideoSettings
+from mien.inference.read.sampling import Sampling
+from mien.inference.read.sources import VideoSource, find_sources
 from tiny_model import write_tiny_model
 
 LONG = 20_000  # frames that no test waits for

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from skimage.data import astronaut
 
-from mien.inference.crop import cut, frame
 from mien.inference.detection import Detection
-from mien.inference.retinaface import RetinaFace
+from mien.inference.see.crop import cut, square_of
+from mien.inference.see.retinaface import RetinaFace
 from mien.model_folder import CropGeometry
 from mien.pictures import to_grey
 
@@ -24,11 +24,11 @@ def gradient(height: int, width: int) -> np.ndarray:
 
 def test_the_frame_worked_by_hand() -> None:
     face = Detection((10, 20, 40, 80), 1.0)  # centre 25, 50; the longer side is 60
-    assert frame(face, PLAIN) == (-5, 20, 60)
+    assert square_of(face, PLAIN) == (-5, 20, 60)
     shifted = CropGeometry(scale=0.5, offset_x=0.1, offset_y=-0.2)
-    assert frame(face, shifted) == pytest.approx((25 + 6 - 15, 50 - 12 - 15, 30))
+    assert square_of(face, shifted) == pytest.approx((25 + 6 - 15, 50 - 12 - 15, 30))
     framed = Detection((10, 20, 40, 50), 1.0, is_framed=True)
-    assert frame(framed, shifted) == (10, 20, 30)
+    assert square_of(framed, shifted) == (10, 20, 30)
 
 
 # A pixel's centre lies at its index + 1/2: pixel i of S shows the picture at

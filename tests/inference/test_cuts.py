@@ -11,8 +11,8 @@ from skimage.transform import resize
 
 from made_video import write_video
 from mien.inference import Analyzer
-from mien.inference.cuts import mark_cuts
-from mien.inference.reading import Seen
+from mien.inference.follow.cuts import mark_cuts
+from mien.inference.results import FrameResult
 from tiny_model import write_tiny_model
 
 SIZE = (120, 160)
@@ -32,9 +32,9 @@ def window(picture: np.ndarray, top: float, left: float) -> np.ndarray:
 SCENES = {name: scene(name) for name in ("astronaut", "coffee", "chelsea", "rocket", "camera")}
 
 
-def frames_of(pictures: list[np.ndarray]) -> Generator[Seen, None, None]:
+def frames_of(pictures: list[np.ndarray]) -> Generator[FrameResult, None, None]:
     for number, rgb in enumerate(pictures):
-        yield Seen("v", rgb, frame=number, time_seconds=number / 25)
+        yield FrameResult.of_pixels("v", rgb, number, number / 25)
 
 
 def cuts(pictures: list[np.ndarray]) -> list[int]:

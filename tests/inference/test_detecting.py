@@ -1,14 +1,15 @@
 """Looking at some frames of a video only: faces in between move straight, others are looked for."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from mien.errors import UsageError
-from mien.inference.detecting import detect_faces
 from mien.inference.detection import Detection
-from mien.inference.reading import Seen
+from mien.inference.results import FrameResult
+from mien.inference.see.detecting import detect_faces
 
 Box = tuple[float, float, float, float]
 
@@ -29,9 +30,9 @@ class Oracle:
         ]
 
 
-def frames(count: int, source: str = "clip.mp4", seconds: float = 0.04) -> list[Seen]:
+def frames(count: int, source: str = "clip.mp4", seconds: float = 0.04) -> list[FrameResult]:
     return [
-        Seen(source, np.full((1, 1, 3), n, np.uint8), frame=n, time_seconds=n * seconds)
+        FrameResult.of_pixels(source, np.full((1, 1, 3), n, np.uint8), n, n * seconds)
         for n in range(count)
     ]
 
@@ -40,7 +41,7 @@ def moving(count: int, left: float = 0, step: float = 2) -> list[list[Box]]:
     return [[(left + step * n, 10, left + step * n + 100, 110)] for n in range(count)]
 
 
-def boxes(seen: Sequence[Seen]) -> list[list[Box]]:
+def boxes(seen: Sequence[FrameResult]) -> list[list[Box]]:
     return [[rounded(face.box) for face in each.detections or ()] for each in seen]
 
 
@@ -63,7 +64,7 @@ def test_a_face_in_between_lies_on_the_straight_line() -> None:
 def test_times_not_counts_tell_how_far_it_has_moved() -> None:
     uneven = [0.0, 0.04, 0.2]
     pictures = [
-        Seen("clip.mp4", np.full((1, 1, 3), n, np.uint8), frame=n, time_seconds=time)
+        FrameResult.of_pixels("clip.mp4", np.full((1, 1, 3), n, np.uint8), n, time)
         for n, time in enumerate(uneven)
     ]
     found = list(detect_faces(pictures, Oracle(moving(3, step=10)), 2))
@@ -110,9 +111,9 @@ def test_frames_far_apart_are_all_looked_at() -> None:
 def test_pictures_errors_and_other_videos_end_a_gap() -> None:
     oracle = Oracle(moving(4))
     (picture,) = frames(1)
-    picture = Seen("a.png", picture.rgb)
-    known = Seen("faces.csv:0", picture.rgb, ())
-    broken = Seen("clip.mp4", error="clip.mp4: damaged")
+    picture = FrameResult.of_pixels("a.png", picture.rgb)
+    known = replace(picture, source="faces.csv:0", detections=())
+    broken = FrameResult("clip.mp4", error="clip.mp4: damaged")
     mixed = [*frames(4), broken, picture, *frames(3, "b.mp4"), *frames(2, "b.mp4"), known]
     found = list(detect_faces(mixed, oracle, 3))
     assert oracle.looked_at == [0, 3, 0, 0, 2, 0, 1]

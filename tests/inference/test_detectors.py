@@ -5,14 +5,9 @@ from skimage.data import astronaut
 
 from mien.errors import UsageError
 from mien.inference.detection import Detection, overlaps, suppress
-from mien.inference.detectors import DETECTORS, create_detector, register
-from mien.inference.haar import Haar
-from mien.inference.retinaface import (
-    RetinaFace,
-    decode_boxes,
-    decode_points,
-    make_priors,
-)
+from mien.inference.see.detectors import DETECTORS, create_detector, register
+from mien.inference.see.haar import Haar
+from mien.inference.see.retinaface import RetinaFace, decode_boxes, decode_points, make_priors
 
 HAND_DRAWN = np.array([180, 62, 273, 178])  # the astronaut's face, forehead to chin
 HAND_EYES_AND_MOUTH = [(205, 100), (247, 103), (224, 129), (202, 138), (244, 140)]

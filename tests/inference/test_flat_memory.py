@@ -11,7 +11,7 @@ import pytest
 
 from made_video import write_video
 from mien.inference import Analyzer
-from mien.inference.sources import find_sources
+from mien.inference.read.sources import find_sources
 from tiny_model import write_tiny_model
 
 PEAK = """
@@ -49,15 +49,14 @@ def test_a_video_twenty_times_longer_takes_no_more_memory(model: Path, tmp_path:
     assert long[1] < 1.1 * short[1]
 
 
-@pytest.mark.parametrize("with_pictures", [False, True])
+@pytest.mark.parametrize("keep_pixels", [False, True])
 def test_a_video_that_is_left_leaves_no_thread_and_no_file(
-    model: Path, tmp_path: Path, with_pictures: bool
+    model: Path, tmp_path: Path, keep_pixels: bool
 ) -> None:
     video = write_noise(tmp_path / "clip.mp4", 200)
     analyzer = Analyzer(model, "none")
     before = set(threading.enumerate())
-    read = analyzer.results_with_pictures if with_pictures else analyzer.results
-    results = read(find_sources([video]))
+    results = analyzer.results(find_sources([video]), keep_pixels=keep_pixels)
     next(results)
     assert set(threading.enumerate()) - before
     results.close()

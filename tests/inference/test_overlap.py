@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from mien.inference import reading
-from mien.inference.overlap import ahead
-from mien.inference.sources import find_sources
+from mien.inference.read import pictures as reading
+from mien.inference.read.overlap import Handover, ahead
+from mien.inference.read.sources import find_sources
 
 SECONDS = 10  # nothing here takes this long, unless it hangs
 
@@ -101,3 +101,27 @@ def test_a_pipe_that_nobody_writes_to_is_an_error_and_the_next_is_read(tmp_path:
     assert good.rgb is not None
     with (tmp_path / "a.png").open("wb"):  # lets the thread go that waits
         pass
+
+
+def test_where_nobody_waits_the_latest_of_a_type_stays() -> None:
+    handover: Handover[int | str] = Handover()
+    handover.fill([1, 2, "lost", 3, 4])
+    assert handover.has_come()
+    taken = [handover.take() for _ in range(4)]
+    assert taken == [(2,), ("lost",), (4,), None]
+    assert not handover.has_come()
+
+
+def test_what_ended_the_items_is_raised_after_them_and_leaving_ends_the_wait() -> None:
+    def items():
+        yield 1
+        raise OSError("gone")
+
+    handover: Handover[int] = Handover()
+    handover.fill(items())
+    assert handover.take() == (1,)
+    with pytest.raises(OSError, match="gone"):
+        handover.take()
+    left: Handover[int] = Handover()
+    threading.Timer(0.05, left.leave).start()
+    assert left.take() is None

@@ -8,8 +8,8 @@ import pytest
 
 from made_video import write_video
 from mien.errors import BadInputError, MissingError, UsageError
-from mien.inference.sources import FaceFileSource, PictureSource, VideoSource, find_sources
-from mien.inference.video import read_frames
+from mien.inference.read.sources import FaceFileSource, PictureSource, VideoSource, find_sources
+from mien.inference.read.video import read_frames
 
 
 @pytest.fixture

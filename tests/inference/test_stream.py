@@ -11,10 +11,10 @@ from skimage.data import astronaut
 from made_video import write_video
 from mien.errors import BadInputError, MissingError
 from mien.inference import Analyzer
-from mien.inference.following import follow
+from mien.inference.follow.follower import follow
+from mien.inference.read.sampling import Sampling
+from mien.inference.read.sources import find_sources
 from mien.inference.results import Face, FrameResult
-from mien.inference.sources import find_sources
-from mien.inference.video import Sampling
 from tiny_model import write_tiny_model
 
 FACE = astronaut()[:240, 100:340]
@@ -114,19 +114,19 @@ def test_a_stream_that_is_left_closes_its_file(analyzer: Analyzer, tmp_path: Pat
         next(analyzer.stream(tmp_path / "none.mp4"))
 
 
-def frame(index: int, time: float, happy: float | None) -> tuple[FrameResult, None]:
+def frame(index: int, time: float, happy: float | None) -> FrameResult:
     if happy is None:
-        return FrameResult("clip.mp4", 64, 48, frame=index, time_seconds=time), None
+        return FrameResult("clip.mp4", 64, 48, frame=index, time_seconds=time)
     values = {"happy": happy, "sad": 1 - happy}
     best = max(values, key=values.__getitem__)
     face = Face((1, 2, 30, 40), 0.9, None, best, values[best], False, values)
-    return FrameResult("clip.mp4", 64, 48, (face,), frame=index, time_seconds=time), None
+    return FrameResult("clip.mp4", 64, 48, (face,), frame=index, time_seconds=time)
 
 
 def test_smoothing_looks_both_ways_and_only_at_the_track() -> None:
     times_and_values = [(0.0, 1.0), (0.25, 0.0), (0.5, None), (0.75, 0.4), (1.5, None), (3.0, 0.8)]
-    pairs = [frame(i, t, p) for i, (t, p) in enumerate(times_and_values)]
-    results = [result for result, _ in follow(pairs)]
+    frames = [frame(i, t, p) for i, (t, p) in enumerate(times_and_values)]
+    results = list(follow(frames))
     smoothed = [face.smoothed["happy"] for r in results for face in r.faces if face.smoothed]
     # By hand: triangular weights 1 at the frame, 1/2 a quarter of a second away, 0 at half one.
     assert smoothed == pytest.approx([1 / 1.5, 0.5 / 1.5, 0.4, 0.8])
@@ -143,13 +143,13 @@ def test_smoothing_looks_both_ways_and_only_at_the_track() -> None:
 )
 def test_sparse_frames_are_smoothed_over_their_neighbours(step: float, share: float) -> None:
     """One frame in five is happy: how much of it stays in its own smoothed probability."""
-    box, pairs = (10.0, 10.0, 30.0, 30.0), []
+    box, frames = (10.0, 10.0, 30.0, 30.0), []
     for number in range(5):
         values = {"happy": 1.0, "sad": 0.0} if number == 2 else {"happy": 0.0, "sad": 1.0}
         best = "happy" if number == 2 else "sad"
         face = Face(box, 1.0, None, best, 1.0, False, values)
-        pairs.append((FrameResult("v", 64, 48, (face,), None, number, number * step), None))
-    results = [result for result, _ in follow(pairs)]
+        frames.append(FrameResult("v", 64, 48, (face,), None, number, number * step))
+    results = list(follow(frames))
     happy = [result.faces[0].smoothed["happy"] for result in results]  # type: ignore[index]
     assert happy[2] == pytest.approx(share)
     assert happy[1] == pytest.approx(happy[3])
@@ -159,14 +159,14 @@ def test_sparse_frames_are_smoothed_over_their_neighbours(step: float, share: fl
 def test_smoothing_is_the_same_at_25_and_30_frames_a_second() -> None:
     box, middles = (10.0, 10.0, 30.0, 30.0), []
     for rate in (25, 30):
-        pairs = []
+        frames = []
         for number in range(2 * rate):
             happy = min(number / rate, 1.0)
             values = {"happy": happy, "sad": 1 - happy}
             best = max(values, key=values.__getitem__)
             face = Face(box, 1.0, None, best, values[best], False, values)
-            pairs.append((FrameResult("v", 64, 48, (face,), None, number, number / rate), None))
-        results = [result for result, _ in follow(pairs)]
+            frames.append(FrameResult("v", 64, 48, (face,), None, number, number / rate))
+        results = list(follow(frames))
         middles.append(results[rate].faces[0].smoothed["happy"])  # type: ignore[index]
     assert middles[0] == pytest.approx(middles[1], abs=0.002)
 

@@ -6,8 +6,8 @@ from skimage.data import astronaut
 from skimage.transform import rescale
 
 from mien.inference.detection import Detection
-from mien.inference.retinaface import RetinaFace
-from mien.inference.tiles import MAX_TILES, find_in_tiles
+from mien.inference.see.retinaface import RetinaFace
+from mien.inference.see.tiles import MAX_TILES, find_in_tiles
 
 
 def bright_square(rgb: np.ndarray) -> list[Detection]:

@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from scipy.optimize import linear_sum_assignment
 
-from mien.inference.tracking import CausalSmoother, Tracker, assign, smooth_two_sided
+from mien.inference.assignment import assign
+from mien.inference.follow.smoothing import CausalSmoother, smooth_two_sided
+from mien.inference.follow.tracking import Tracker
 
 
 def square(x, y, side=100):
@@ -226,27 +228,32 @@ def test_boxes_without_area_do_no_harm():
 # --- CausalSmoother
 
 
+def update(smoother, track, time, probabilities):
+    smoother.add(time, {track: probabilities})
+    return smoother.at(time, track)
+
+
 def test_exponential_smoothing_by_hand():
     smoother = CausalSmoother(time_constant_seconds=1 / math.log(2))  # halves every second
-    assert smoother.update(1, 10, {"a": 1.0, "b": 0.0}) == {"a": 1, "b": 0}
-    assert smoother.update(1, 11, {"a": 0.0, "b": 1.0}) == pytest.approx({"a": 0.5, "b": 0.5})
-    assert smoother.update(2, 11, {"a": 0.2, "b": 0.8}) == {"a": 0.2, "b": 0.8}  # its own
-    assert smoother.update(1, 13, {"a": 0.0, "b": 1.0}) == pytest.approx({"a": 1 / 8, "b": 7 / 8})
+    assert update(smoother, 1, 10, {"a": 1.0, "b": 0.0}) == {"a": 1, "b": 0}
+    assert update(smoother, 1, 11, {"a": 0.0, "b": 1.0}) == pytest.approx({"a": 0.5, "b": 0.5})
+    assert update(smoother, 2, 11, {"a": 0.2, "b": 0.8}) == {"a": 0.2, "b": 0.8}  # its own
+    assert update(smoother, 1, 13, {"a": 0.0, "b": 1.0}) == pytest.approx({"a": 1 / 8, "b": 7 / 8})
 
 
 def test_what_was_returned_and_given_is_not_tied_to_the_state():
     smoother = CausalSmoother()
     given_first = {"a": 1.0}
-    smoother.update(1, 0, given_first)["a"] = 5
+    update(smoother, 1, 0, given_first)["a"] = 5
     given_first["a"] = 7
-    assert smoother.update(1, 0, {"a": 0.0}) == {"a": 1}
+    assert update(smoother, 1, 0, {"a": 0.0}) == {"a": 1}
 
 
 def test_smoothing_does_not_go_backwards():
     smoother = CausalSmoother()
-    smoother.update(1, 1, {"a": 1.0})
+    update(smoother, 1, 1, {"a": 1.0})
     with pytest.raises(ValueError, match="backwards"):
-        smoother.update(1, 0.5, {"a": 1.0})
+        update(smoother, 1, 0.5, {"a": 1.0})
     with pytest.raises(ValueError, match="time_constant_seconds"):
         CausalSmoother(0)
 
@@ -254,11 +261,9 @@ def test_smoothing_does_not_go_backwards():
 def test_the_memory_of_tracks_does_not_grow():
     smoother = CausalSmoother()
     for track in range(1000):
-        smoother.update(track, track, {"a": 1.0})
+        update(smoother, track, track, {"a": 1.0})
     assert len(smoother._states) == 4  # 3 seconds, inclusive
-    smoother.forget(999)
-    assert list(smoother._states) == [999]
-    assert smoother.update(996, 1000, {"a": 0.25}) == {"a": 0.25}  # begins anew
+    assert update(smoother, 996, 1000, {"a": 0.25}) == {"a": 0.25}  # begins anew
 
 
 # --- smooth_two_sided
@@ -294,7 +299,7 @@ def test_smoothed_distributions_are_distributions(values, data):
     causal = CausalSmoother()
     for at, row in zip(times, values, strict=True):
         smoothed = smooth_two_sided(times, values, at)
-        past = causal.update(1, at, dict(zip("abcdefg"[:kinds], row.tolist(), strict=True)))
+        past = update(causal, 1, at, dict(zip("abcdefg"[:kinds], row.tolist(), strict=True)))
         for result in (smoothed, np.array(list(past.values()))):
             assert result.shape == (kinds,)
             assert result.sum() == pytest.approx(1, abs=1e-9)

@@ -11,15 +11,9 @@ import pytest
 
 from made_video import write_video
 from mien.errors import BadInputError, MissingError, UsageError
-from mien.inference import video
-from mien.inference.video import (
-    Gap,
-    Sampling,
-    VideoFrame,
-    parse_every,
-    parse_time,
-    read_frames,
-)
+from mien.inference.read import decoding
+from mien.inference.read.sampling import Sampling, parse_every, parse_time
+from mien.inference.read.video import read_frames
 
 RED, GREY = (250, 20, 20), 60
 UNEVEN = [Fraction(time) for time in ("0", "1/25", "1/10", "1/3", "2/3", "1", "31/30", "5/2")]
@@ -64,7 +58,7 @@ def even(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_importing_it_does_not_import_pyav() -> None:
-    code = "import sys, mien.inference.video; assert 'av' not in sys.modules"
+    code = "import sys, mien.inference.read.video; assert 'av' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
@@ -76,7 +70,7 @@ def test_times_are_the_files_own_to_the_millisecond(
     path = tmp_path / f"uneven{suffix}"
     write_video(path, grey_pictures(8), UNEVEN, b_frames=b_frames)
     frames = list(read_frames(path))
-    assert [frame.index for frame in frames] == list(range(8))
+    assert [frame.frame for frame in frames] == list(range(8))
     assert [seen_index(frame.rgb) for frame in frames] == list(range(8))
     assert [frame.time_seconds for frame in frames] == pytest.approx(UNEVEN, abs=0.001)
     assert frames[0].rgb.shape == (48, 64, 3) and frames[0].rgb.dtype == np.uint8
@@ -126,7 +120,7 @@ def test_webm(tmp_path: Path) -> None:
 )
 def test_sampling(even: Path, sampling: Sampling, expected: list[int]) -> None:
     frames = list(read_frames(even, sampling))
-    assert [frame.index for frame in frames] == expected
+    assert [frame.frame for frame in frames] == expected
     assert [seen_index(frame.rgb) for frame in frames] == expected
     assert [frame.time_seconds for frame in frames] == [index / 25 for index in expected]
 
@@ -134,7 +128,7 @@ def test_sampling(even: Path, sampling: Sampling, expected: list[int]) -> None:
 def test_the_grid_goes_on_after_a_gap(tmp_path: Path) -> None:
     path = tmp_path / "uneven.mp4"
     write_video(path, grey_pictures(8), UNEVEN)
-    indices = [frame.index for frame in read_frames(path, Sampling(every_seconds=0.5))]
+    indices = [frame.frame for frame in read_frames(path, Sampling(every_seconds=0.5))]
     assert indices == [0, 4, 5, 7]  # at or after 0, 0.5, 1, then 1.5, 2 and 2.5 at once
 
 
@@ -213,8 +207,8 @@ def test_behind_damage_it_goes_on_at_the_next_key_frame(
     content[quarter : quarter + num_bytes] = random.tobytes()
     path.write_bytes(content)
     read = list(read_frames(path))
-    frames = [item for item in read if isinstance(item, VideoFrame)]
-    gaps = [item.error for item in read if isinstance(item, Gap)]
+    frames = [item for item in read if item.error is None]
+    gaps = [item.error for item in read if item.error is not None]
     assert least <= len(frames)
     assert frames[-1].time_seconds == pytest.approx(199 / 25, abs=0.001)
     if suffix != ".mkv":  # its reader finds its way again by itself, and does not tell
@@ -223,7 +217,7 @@ def test_behind_damage_it_goes_on_at_the_next_key_frame(
     for frame in frames:  # none is broken, and each has its number
         shown = pictures[round(frame.time_seconds * 25)]
         assert np.abs(frame.rgb.astype(int) - shown).mean() < 6
-        assert suffix == ".mkv" or abs(frame.index - frame.time_seconds * 25) < 3
+        assert suffix == ".mkv" or abs(frame.frame - frame.time_seconds * 25) < 3
 
 
 def test_where_no_key_frame_comes_any_more_it_ends(tmp_path: Path) -> None:
@@ -251,11 +245,11 @@ def test_recordings_laid_end_to_end_are_one(tmp_path: Path, b_frames: int, audio
     path = tmp_path / "joined.ts"
     path.write_bytes(b"".join(parts))
     frames = list(read_frames(path))
-    assert all(isinstance(frame, VideoFrame) for frame in frames)
-    values = [frame.rgb.mean() for frame in frames if isinstance(frame, VideoFrame)]
+    assert all(frame.error is None for frame in frames)
+    values = [frame.rgb.mean() for frame in frames if frame.error is None]
     wanted = [100 * number + 3 * n for number in range(2) for n in range(30)]
     assert values == pytest.approx(wanted, abs=4)
-    times = [frame.time_seconds for frame in frames if isinstance(frame, VideoFrame)]
+    times = [frame.time_seconds for frame in frames if frame.error is None]
     assert times == pytest.approx([times[0] + n / 25 for n in range(60)], abs=0.002)
 
 
@@ -319,7 +313,7 @@ def test_closing_early_releases_the_file(even: Path) -> None:
         return any(os.path.realpath(link) == str(even.resolve()) for link in links)
 
     frames = read_frames(even)
-    assert [frame.index for frame in islice(frames, 2)] == [0, 1]
+    assert [frame.frame for frame in islice(frames, 2)] == [0, 1]
     assert is_open()
     frames.close()
     assert not is_open()
@@ -387,14 +381,14 @@ def test_samplings_that_make_no_sense(settings: dict) -> None:
 
 
 def test_times_that_go_back_are_damage(even: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    decode = video._decode
+    decode = decoding._decode
 
     def twice(*arguments):
         frames = list(decode(*arguments))
         yield from frames[:4]
         yield from frames[2:]
 
-    monkeypatch.setattr(video, "_decode", twice)
+    monkeypatch.setattr(decoding, "_decode", twice)
     times, message = read_until_error(even)
     assert times == [0, 0.04, 0.08, 0.12]
     assert "after 0.1 s of 2.0 s (its times go back to 0.1 s)" in message

@@ -8,10 +8,9 @@ from typer.testing import CliRunner
 
 from mien.cli import app
 from mien.errors import BadInputError, MissingError
-from mien.inference.parquet import ParquetRows
 from mien.inference.results import Face, FrameResult
-from mien.inference.sinks import CsvRows
-from mien.inference.tables import read_tracks
+from mien.inference.write.sinks import CsvRows, open_rows
+from mien.inference.write.tables import read_tracks
 from mien.labels import EXPRESSIONS
 from mien.plots import draw_timeline
 
@@ -28,7 +27,7 @@ def write_rows(path: Path, frames: list[FrameResult]) -> Path:
     with path.open("w", newline="") as stream:
         sink = CsvRows(stream, EXPRESSIONS)
         for each in frames:
-            sink.write(each, None)
+            sink.write(each)
     return path
 
 
@@ -50,9 +49,9 @@ def test_a_parquet_table_holds_the_same_tracks(tmp_path: Path) -> None:
     frames = [frame(0, 0.0, [1]), frame(1, 0.5, []), frame(2, 1.25, [2, 1])]
     frames.append(FrameResult("clip.mp4", error="clip.mp4: damaged"))
     path = tmp_path / "rows"  # what it is, is seen from its contents
-    with ParquetRows(path, EXPRESSIONS) as rows:
+    with open_rows(path, "parquet", EXPRESSIONS) as rows:
         for each in frames:
-            rows.write(each, None)
+            rows.write(each)
     labels, tracks = read_tracks(path)
     assert labels == tuple(EXPRESSIONS)
     assert [(t.name, t.times.tolist()) for t in tracks] == [
@@ -129,9 +128,9 @@ def test_the_verb_writes_the_picture(tmp_path: Path, kind: str) -> None:
     if kind == "csv":
         write_rows(path, frames)
     else:
-        with ParquetRows(path, EXPRESSIONS) as rows:
+        with open_rows(path, "parquet", EXPRESSIONS) as rows:
             for each in frames:
-                rows.write(each, None)
+                rows.write(each)
     words = ["plot", "timeline", str(path), "--output", str(tmp_path / "timeline.svg")]
     assert CliRunner().invoke(app, words).exit_code == 0
     text = (tmp_path / "timeline.svg").read_text()

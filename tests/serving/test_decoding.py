@@ -18,7 +18,7 @@ from skimage.data import astronaut
 from made_picture import many_scans
 from mien.errors import BadInputError
 from mien.inference import Analyzer
-from mien.inference.retinaface import RetinaFace
+from mien.inference.see.retinaface import RetinaFace
 from mien.serving.app import create_app
 from mien.serving.decoding import Decoder, PixelBudget, Room
 from mien.serving.settings import Settings

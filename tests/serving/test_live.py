@@ -28,11 +28,10 @@ from made_video import write_video
 from mien.cli import app
 from mien.errors import MissingError
 from mien.inference import Analyzer, FrameResult
-from mien.inference import camera as cameras
-from mien.inference.camera import Camera, Lost, find_camera
-from mien.inference.results import csv_columns
-from mien.inference.sinks import CsvRows
-from mien.inference.video import VideoFrame
+from mien.inference.read import camera as cameras
+from mien.inference.read.camera import Camera, Lost, find_camera
+from mien.inference.results import row_columns
+from mien.inference.write.sinks import CsvRows
 from mien.labels import EXPRESSIONS
 from mien.serving import live as lives
 from mien.serving.app import create_app
@@ -128,7 +127,7 @@ def test_a_file_ends_and_latecomers_see_its_last_frame(
             assert told(late) == ({"state": "ended", "error": None}, None)
     assert (last["frame"], last["time_seconds"], last["faces"]) == (7, 0.7, [])
     assert said == [f"{clip}: the file has ended; Ctrl-C stops"]
-    assert table.getvalue().splitlines()[0] == ",".join(csv_columns(EXPRESSIONS))
+    assert table.getvalue().splitlines()[0] == ",".join(row_columns(EXPRESSIONS))
     *seen, empty = read_rows(table.getvalue())
     assert len(seen) >= 1
     for row in [*seen, empty]:
@@ -174,7 +173,7 @@ class Noted:
         self.results: list[FrameResult] = []
         self.came = threading.Semaphore(0)
 
-    def write(self, result: FrameResult, rgb: np.ndarray | None) -> None:
+    def write(self, result: FrameResult) -> None:
         self.results.append(result)
         self.came.release()
 
@@ -188,9 +187,9 @@ def test_after_a_long_drop_a_face_is_a_new_one(
 ) -> None:
     noted = Noted()
     items = [
-        VideoFrame(0, 0.0, astronaut()),
+        FrameResult.of_pixels("camera 0", astronaut(), 0, 0.0),
         Lost("gone", 0.0),
-        VideoFrame(1, away_seconds, astronaut()),
+        FrameResult.of_pixels("camera 0", astronaut(), 1, away_seconds),
     ]
     monkeypatch.setattr(lives, "watch", lambda *_: iter(items))
     live = LiveCamera(Camera("camera 0", 0), analyzer)
@@ -224,7 +223,7 @@ def test_wide_frames_are_shrunk_for_the_page(
 
 def test_a_disk_that_is_full_is_said(serve: Any, analyzer: Analyzer, tmp_path: Path) -> None:
     class Full:
-        def write(self, result: FrameResult, rgb: np.ndarray | None) -> None:
+        def write(self, result: FrameResult) -> None:
             raise OSError(28, "No space left on device")
 
     clip = tmp_path / "clip.mp4"

@@ -23,9 +23,9 @@ from skimage.data import astronaut
 
 from fake_camera import HttpCamera, moving_astronaut, write_y4m
 from mien.inference import Analyzer
-from mien.inference import camera as cameras
-from mien.inference.camera import find_camera
-from mien.inference.results import csv_columns
+from mien.inference.read import camera as cameras
+from mien.inference.read.camera import find_camera
+from mien.inference.results import row_columns
 from mien.labels import COLOURS, EXPRESSIONS
 from mien.serving.app import create_app
 from mien.serving.live import LiveCamera
@@ -144,7 +144,7 @@ def download_rows(page: Page) -> list[dict[str, str]]:
         page.get_by_role("button", name="Download CSV").click()
     assert re.fullmatch(r"mien-[\d-]+\.csv", download.value.suggested_filename)
     text = download.value.path().read_text()
-    assert text.splitlines()[0] == ",".join(csv_columns(EXPRESSIONS))
+    assert text.splitlines()[0] == ",".join(row_columns(EXPRESSIONS))
     rows = list(csv.DictReader(io.StringIO(text)))
     assert all(None not in row and None not in row.values() for row in rows)
     return rows

@@ -45,9 +45,9 @@ def live(
     """
     need_server()
     from mien.inference import Analyzer
-    from mien.inference.camera import find_camera
-    from mien.inference.sinks import CsvRows, create_csv
-    from mien.inference.sources import VideoSource
+    from mien.inference.read.camera import find_camera
+    from mien.inference.read.sources import VideoSource
+    from mien.inference.write.sinks import create_table
     from mien.serving.app import create_app
     from mien.serving.live import LiveCamera
     from mien.serving.server import run
@@ -60,8 +60,8 @@ def live(
     with ExitStack() as stack:
         if csv is not None:
             files = [VideoSource(Path(camera), Path(camera))] if place.ends else []
-            stream = stack.enter_context(create_csv(csv, files))
-            shown.sinks.append(CsvRows(stream, analyzer.labels))
+            rows = create_table(csv, "csv", analyzer.labels, files)
+            shown.sinks.append(stack.enter_context(rows))
         app = create_app(Settings(model, detector, key, local), analyzer, shown)
         return_freed_memory()
         run(app, host, port, lambda url: _tell(place.name, url, browser))

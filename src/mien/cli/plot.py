@@ -99,7 +99,7 @@ def timeline(
 ) -> None:
     """Draw the expressions of each face in a video over time (smoothed probabilities)."""
     need("matplotlib", "plots")
-    from mien.inference.tables import read_tracks
+    from mien.inference.write.tables import read_tracks
     from mien.plots import check_picture_path, draw_timeline, write_figure
 
     check_picture_path(output)

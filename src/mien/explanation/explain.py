@@ -13,9 +13,9 @@ from mien.classifier import softmax
 from mien.errors import BadInputError, UsageError
 from mien.explanation.network import Activation, Filters, activations, as_batch, filters
 from mien.explanation.saliency import GradCam, PixelContributions, grad_cam, integrated_gradients
-from mien.inference.crop import cut
-from mien.inference.detectors import create_detector
 from mien.inference.results import MIN_CONFIDENCE
+from mien.inference.see.crop import cut
+from mien.inference.see.detectors import create_detector
 from mien.labels import canonical_expression, nearest
 from mien.model_folder import ModelConfig, read_config, resolve
 from mien.models import FaceClassifier, load_classifier

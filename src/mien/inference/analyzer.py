@@ -10,17 +10,17 @@ import numpy as np
 
 from mien.classifier import Classifier, softmax
 from mien.errors import BadInputError, MissingError, UsageError
-from mien.inference.crop import cut
-from mien.inference.cuts import mark_cuts
-from mien.inference.detecting import check_every, detect_faces
 from mien.inference.detection import Detection, Detector, cuttable
-from mien.inference.detectors import create_detector
-from mien.inference.following import Pair, follow
-from mien.inference.overlap import PATIENCE_SECONDS, ahead
-from mien.inference.reading import Picture, Seen, as_rgb, read_pictures
+from mien.inference.follow.cuts import mark_cuts
+from mien.inference.follow.follower import follow
+from mien.inference.read.overlap import PATIENCE_SECONDS, ahead
+from mien.inference.read.pictures import Picture, as_rgb, read_pictures
+from mien.inference.read.sampling import Sampling
+from mien.inference.read.sources import Source, VideoSource
 from mien.inference.results import Face, FrameResult, most_probable
-from mien.inference.sources import Source, VideoSource
-from mien.inference.video import Sampling
+from mien.inference.see.crop import cut
+from mien.inference.see.detecting import check_every, detect_faces
+from mien.inference.see.detectors import create_detector
 
 # What may wait between two of reading, detecting with classifying, and whoever takes the results;
 # and as much is classified at once: 8 frames of 1080p, 50 MB.
@@ -94,8 +94,8 @@ class Analyzer:
             BadInputError: The file is no picture, or damaged.
             ValueError: Pixels of another dtype or shape.
         """
-        rgb = as_rgb(picture)
-        return list(self._classify([Seen("", rgb, tuple(self.detector.detect(rgb)))])[0].faces)
+        frame = FrameResult.of_pixels("", as_rgb(picture))
+        return list(self._classify(list(detect_faces([frame], self.detector)))[0].faces)
 
     def stream(self, video: str | Path, sampling: Sampling | None = None) -> Iterator[FrameResult]:
         """Yields a result per frame of a video file, in order, with `time_seconds` and `faces`.
@@ -128,7 +128,10 @@ class Analyzer:
                 raise BadInputError(error)
 
     def results(
-        self, pictures: Iterable[Picture | Source], sampling: Sampling | None = None
+        self,
+        pictures: Iterable[Picture | Source],
+        sampling: Sampling | None = None,
+        keep_pixels: bool = False,
     ) -> Generator[FrameResult, None, None]:
         """Yields a result per picture, in order; the faces of several are classified at once.
 
@@ -141,103 +144,72 @@ class Analyzer:
             pictures: What a call takes, or what `find_sources` returns: folders, videos and files
                 of face images go through that. Pixels and bytes are called by their index.
             sampling: Which frames of videos; all, unless given.
+            keep_pixels: Each result has its `rgb`. Else it has none, and a video's frames need not
+                be held until later ones are known.
         """
-        with closing(self.results_with_pictures(pictures, sampling, keep=False)) as pairs:
-            for result, _ in pairs:
-                yield result
-
-    def results_with_pictures(
-        self,
-        pictures: Iterable[Picture | Source],
-        sampling: Sampling | None = None,
-        keep: bool = True,
-    ) -> Generator[Pair, None, None]:
-        """Yields like `results`, each with its picture, RGB uint8 `[H, W, 3]`, or None.
-
-        Without `keep` it is None for all: a video's frames then need not be held until later ones
-        are known.
-        """
-        seen = mark_cuts(read_pictures(pictures, sampling, self.patience_seconds))
-        read = ahead(seen, lambda each: _weight(each.rgb))
-        pairs = ahead(self._in_batches(read, keep), lambda pair: _weight(pair[1]))
-        with closing(pairs):
-            yield from follow(pairs)
+        frames = mark_cuts(read_pictures(pictures, sampling, self.patience_seconds))
+        read = ahead(frames, _weight)
+        with closing(ahead(self._in_batches(read, keep_pixels), _weight)) as results:
+            yield from follow(results)
 
     def _in_batches(
-        self, read: Generator[Seen, None, None], keep: bool
-    ) -> Generator[Pair, None, None]:
-        """Yields the result of every picture, with its pixels if they are to be kept."""
-        batch: list[Seen] = []
+        self, read: Generator[FrameResult, None, None], keep_pixels: bool
+    ) -> Generator[FrameResult, None, None]:
+        """Yields every picture with its expressions, and its pixels if they are to be kept."""
+        batch: list[FrameResult] = []
         weight = 0.0
         with closing(read), closing(detect_faces(read, self.detector, self.detect_every)) as found:
-            for seen in found:
-                batch.append(seen)
-                weight += _weight(seen.rgb)
+            for frame in found:
+                batch.append(frame)
+                weight += _weight(frame)
                 if weight >= 1:
-                    yield from self._pairs(batch, keep)
+                    yield from self._classify(batch, keep_pixels)
                     batch, weight = [], 0.0
-            yield from self._pairs(batch, keep)
+            yield from self._classify(batch, keep_pixels)
 
-    def _pairs(self, batch: Sequence[Seen], keep: bool) -> Iterator[Pair]:
-        pictures = [seen.rgb if keep else None for seen in batch]
-        return zip(self._classify(batch), pictures, strict=True)
-
-    def _classify(self, batch: Sequence[Seen]) -> list[FrameResult]:
-        """Returns the results of pictures whose faces are all classified in one go."""
+    def _classify(
+        self, frames: Sequence[FrameResult], keep_pixels: bool = False
+    ) -> list[FrameResult]:
+        """Returns frames whose faces were found with their expressions, read in one go."""
         config = self.classifier.config
-        batch = [
-            each
-            if each.rgb is None or not each.detections
-            else replace(each, detections=cuttable(each.detections, *each.rgb.shape[:2]))
-            for each in batch
+        found = [
+            () if frame.rgb is None else cuttable(frame.detections or (), *frame.rgb.shape[:2])
+            for frame in frames
         ]
-        faces = [
-            cut(seen.rgb, detection, config.crop, config.face_size, config.channels)
-            for seen in batch
-            if seen.rgb is not None
-            for detection in seen.detections or ()
+        images = [
+            cut(frame.rgb, detection, config.crop, config.face_size, config.channels)
+            for frame, detections in zip(frames, found, strict=True)
+            if frame.rgb is not None
+            for detection in detections
         ]
         side = config.face_size
-        stack = np.stack(faces) if faces else np.zeros((0, side, side), np.uint8)
+        stack = np.stack(images) if images else np.zeros((0, side, side), np.uint8)
         logits = self.classifier.logits(stack, self.tta).astype(np.float64)
         rows = iter(softmax(logits).tolist())
-        return [self._result(seen, rows) for seen in batch]
+        results = []
+        for frame, detections in zip(frames, found, strict=True):
+            faces = tuple(self._face(frame, detection, next(rows)) for detection in detections)
+            rgb = frame.rgb if keep_pixels else None
+            results.append(replace(frame, faces=faces, rgb=rgb, detections=None))
+        return results
 
-    def _result(self, seen: Seen, rows: Iterator[list[float]]) -> FrameResult:
-        if seen.rgb is None:
-            return FrameResult(seen.source, error=seen.error, is_passing=seen.is_passing)
-        height, width = seen.rgb.shape[:2]
-        faces = tuple(
-            self._face(detection, next(rows), width, height) for detection in seen.detections or ()
-        )
-        return FrameResult(
-            seen.source,
-            width,
-            height,
-            faces,
-            frame=seen.frame,
-            time_seconds=seen.time_seconds,
-            is_cut=seen.is_cut,
-        )
-
-    def _face(
-        self, detection: Detection, probabilities: list[float], width: int, height: int
-    ) -> Face:
+    def _face(self, frame: FrameResult, detection: Detection, probabilities: list[float]) -> Face:
+        assert frame.width is not None and frame.height is not None
         left, top, right, bottom = detection.box
         by_label = dict(zip(self.labels, probabilities, strict=True))
         expression, confidence, uncertain = most_probable(by_label)
         return Face(
-            box=(max(left, 0.0), max(top, 0.0), min(right, width), min(bottom, height)),
-            detection_score=detection.score,
-            landmarks=detection.landmarks,
-            expression=expression,
-            confidence=confidence,
-            uncertain=uncertain,
-            probabilities=by_label,
+            (max(left, 0.0), max(top, 0.0), min(right, frame.width), min(bottom, frame.height)),
+            detection.score,
+            detection.landmarks,
+            expression,
+            confidence,
+            uncertain,
+            by_label,
         )
 
 
-def _weight(rgb: np.ndarray | None) -> float:
+def _weight(frame: FrameResult) -> float:
     """Returns which part of what may wait a picture is."""
-    num_pixels = 0 if rgb is None else rgb.size // 3
+    num_pixels = 0 if frame.rgb is None else frame.rgb.size // 3
     return max(num_pixels / _MAX_PIXELS, 1 / _MAX_PICTURES)

@@ -31,6 +31,17 @@ class Detection:
     landmarks: tuple[Point, ...] | None = None
     is_framed: bool = False
 
+    def mapped(
+        self, scale_x: float, scale_y: float, right: float = 0, down: float = 0
+    ) -> "Detection":
+        """Returns it in pixels of another picture, which shows the same larger and further on."""
+        points = np.array([*np.reshape(self.box, (2, 2)), *(self.landmarks or ())], float)
+        (left, top), (end, bottom), *landmarks = (
+            points * (scale_x, scale_y) + (right, down)
+        ).tolist()
+        found = tuple((x, y) for x, y in landmarks)
+        return replace(self, box=(left, top, end, bottom), landmarks=found or None)
+
 
 class Detector(Protocol):
     """Finds faces."""

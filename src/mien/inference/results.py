@@ -1,15 +1,19 @@
-"""The one row schema: what is known of a face, as Python, nested JSON and flat rows."""
+"""The one frame and the one row: what is known of a face, as Python, nested JSON and flat rows."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
-from mien.inference.detection import Box, Point
+import numpy as np
+
+from mien.inference.detection import Box, Detection, Point
 from mien.text import printable
 
 MIN_CONFIDENCE = 0.5
 """Below this calibrated probability an expression is marked uncertain: the model expects to be
 wrong about such faces more often than right."""
+
+_SIDES = ("x1", "y1", "x2", "y2")
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,19 @@ class Face:
         if not self.probabilities.get(self.expression) == self.confidence == max(values):
             raise ValueError(f"{self.expression} {self.confidence} is not the most probable")
 
+    def as_smoothed(self) -> "Face":
+        """Returns it with its smoothed probabilities for its own; one without stays as it is."""
+        if self.smoothed is None:
+            return self
+        expression, confidence, uncertain = most_probable(self.smoothed)
+        return replace(
+            self,
+            probabilities=self.smoothed,
+            expression=expression,
+            confidence=confidence,
+            uncertain=uncertain,
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Returns the face as JSON's types: pixels to 1/100, probabilities to 8 digits."""
         points = self.landmarks
@@ -74,7 +91,10 @@ class Face:
 
 @dataclass(frozen=True)
 class FrameResult:
-    """The faces of one picture, or of one frame of a video; or why it could not be read.
+    """A picture, or a frame of a video, on its way from the reader to the results.
+
+    A reader gives it with its pixels, or with why it could not be read. Then its faces are found,
+    their expressions read, and, of videos, their tracks followed.
 
     Attributes:
         source: The path of the picture or video, or another name for it.
@@ -86,6 +106,9 @@ class FrameResult:
         time_seconds: When it is shown, seconds from the video's start; None like `frame`.
         is_passing: The error is the system's, not the file's: tried again, it may be read.
         is_cut: Another scene begins with this frame: who is in it has not been seen before.
+        rgb: Its pixels, uint8 `[H, W, 3]`, upright; None where they are not kept.
+        detections: Faces that were found, and whose expressions are not read yet; None until they
+            were looked for, and after.
     """
 
     source: str
@@ -97,6 +120,20 @@ class FrameResult:
     time_seconds: float | None = None
     is_passing: bool = False
     is_cut: bool = False
+    rgb: np.ndarray | None = field(default=None, repr=False, compare=False)
+    detections: tuple[Detection, ...] | None = field(default=None, repr=False, compare=False)
+
+    @classmethod
+    def of_pixels(
+        cls,
+        source: str,
+        rgb: np.ndarray,
+        frame: int | None = None,
+        time_seconds: float | None = None,
+    ) -> Self:
+        """Returns a picture or frame, RGB uint8 `[H, W, 3]`, that was read and not looked at."""
+        height, width = rgb.shape[:2]
+        return cls(source, width, height, frame=frame, time_seconds=time_seconds, rgb=rgb)
 
     def __post_init__(self) -> None:
         unread = self.width is None or self.height is None
@@ -104,6 +141,12 @@ class FrameResult:
             raise ValueError("a picture has either a size or an error, and faces only with a size")
         if (self.frame is None) != (self.time_seconds is None):
             raise ValueError("a frame of a video has both a number and a time")
+
+    def follows(self, other: "FrameResult") -> bool:
+        """Returns whether it is a later frame of the same video, not the same one read again."""
+        if self.frame is None or other.frame is None:
+            return False
+        return self.source == other.source and self.frame > other.frame
 
     def to_json(self) -> dict[str, Any]:
         """Returns the nested JSON object; `frame` and `time_seconds` stand in those of videos."""
@@ -118,46 +161,36 @@ class FrameResult:
         }
 
     def to_rows(self, labels: Sequence[str]) -> list[list[Any]]:
-        """Returns the flat rows, one per face, as `csv_columns(labels)` names them.
+        """Returns the flat rows, one per face, with the cells that `row_columns(labels)` names.
 
         Cells are of JSON's types; None where a table's is empty.
         A picture or frame without a face, and one that could not be read, has one row with empty
         cells.
         """
-        place = [
-            printable(self.source),
-            self.frame,
-            self.time_seconds and round(self.time_seconds, 6),
-        ]
-        empty = [None] * (9 + 2 * len(labels))
-        return [[*place, *_cells(face, labels), None] for face in self.faces] or [
-            [*place, *empty, self.error and printable(self.error)]
-        ]
+        page = self.to_json()
+        rows = [page | _cells(face) for face in page["faces"]] or [page]
+        return [[row.get(name) for name in row_columns(labels)] for row in rows]
 
 
-class _Frame(Protocol):
-    @property
-    def source(self) -> str: ...
-    @property
-    def frame(self) -> int | None: ...
+def row_columns(labels: Sequence[str]) -> dict[str, str]:
+    """Returns the columns of flat rows, in their order, each with its type by Arrow's name.
 
-
-def follows(frame: _Frame, other: _Frame) -> bool:
-    """Returns whether one is a later frame of the same video, not the same one read again."""
-    if frame.frame is None or other.frame is None:
-        return False
-    return frame.source == other.source and frame.frame > other.frame
-
-
-def csv_columns(labels: Sequence[str]) -> list[str]:
-    """Returns the names of the flat columns; pictures leave those of videos empty."""
-    return [
-        *("source", "frame", "time_seconds", "track_id", "x1", "y1", "x2", "y2"),
-        *("detection_score", "expression", "confidence", "uncertain"),
-        *(f"p_{label}" for label in labels),
-        *(f"smoothed_{label}" for label in labels),
-        "error",
-    ]
+    CSV, Parquet and the page's table all have these. `x1` to `y2` are a face's box. Pictures leave
+    the columns of videos empty: `frame`, `time_seconds`, `track_id` and `smoothed_…`.
+    """
+    return {
+        "source": "string",
+        "frame": "int32",
+        "time_seconds": "float64",
+        "track_id": "int32",
+        **dict.fromkeys((*_SIDES, "detection_score"), "float32"),
+        "expression": "string",
+        "confidence": "float32",
+        "uncertain": "bool",
+        **{f"p_{label}": "float32" for label in labels},
+        **{f"smoothed_{label}": "float32" for label in labels},
+        "error": "string",
+    }
 
 
 def most_probable(probabilities: dict[str, float]) -> tuple[str, float, bool]:
@@ -167,19 +200,14 @@ def most_probable(probabilities: dict[str, float]) -> tuple[str, float, bool]:
     return expression, confidence, confidence < MIN_CONFIDENCE
 
 
-def _cells(face: Face, labels: Sequence[str]) -> list[Any]:
-    values = face.to_json()
-    smoothed = values.get("smoothed", {})
-    return [
-        values.get("track_id"),
-        *values["box"],
-        values["detection_score"],
-        values["expression"],
-        values["confidence"],
-        values["uncertain"],
-        *(values["probabilities"][label] for label in labels),
-        *(smoothed.get(label) for label in labels),
-    ]
+def _cells(face: dict[str, Any]) -> dict[str, Any]:
+    """Returns the cells of a face's JSON object by the names of their columns."""
+    return {
+        **face,
+        **dict(zip(_SIDES, face["box"], strict=True)),
+        **{f"p_{label}": value for label, value in face["probabilities"].items()},
+        **{f"smoothed_{label}": value for label, value in face.get("smoothed", {}).items()},
+    }
 
 
 def _rounded(probabilities: dict[str, float]) -> dict[str, float]:

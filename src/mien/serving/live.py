@@ -3,24 +3,23 @@
 import asyncio
 import io
 import json
+import math
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from mien.errors import BadInputError, MienError
 from mien.inference import Analyzer, FrameResult
-from mien.inference.camera import Camera, Lost, watch
-from mien.inference.sinks import Sink
-from mien.inference.video import VideoFrame
+from mien.inference.follow.follower import Follower
+from mien.inference.read.camera import Camera, Lost, watch
+from mien.inference.read.overlap import Handover
+from mien.inference.write.sinks import Sink
 from mien.pictures import resize
-from mien.serving.following import LiveFollowing
-from mien.serving.security import SUBPROTOCOL
+from mien.serving.sockets import accept, first_done
 
 MAX_WIDTH = 1280
 """Wider frames are shrunk before they are sent to the page, pixels."""
@@ -69,17 +68,18 @@ class LiveCamera:
         self.sinks: list[Sink] = []
         self._camera, self._analyzer, self._say = camera, analyzer, say
         self._stop = threading.Event()
-        self._slot = _Slot()
+        self._handover: Handover[FrameResult | Lost] = Handover()
         self._news = _News()
-        self._lookers: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
+        self._viewers: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
         self._lock = threading.Lock()  # around the two above
         # Threads of both are daemons: nothing can interrupt a read from a silent camera.
         self._worker = threading.Thread(target=self._work, name="mien-live", daemon=True)
-        opening: Future[None] = Future()
+        items = watch(camera, self._stop)
         threading.Thread(
-            target=self._read, args=(opening,), name="mien-camera", daemon=True
+            target=self._handover.fill, args=(items,), name="mien-camera", daemon=True
         ).start()
-        opening.result()
+        if not self._handover.has_come():
+            raise BadInputError(f"{self.name}: has no frame")
 
     def start(self) -> None:
         """Begins to read expressions."""
@@ -88,7 +88,7 @@ class LiveCamera:
     def close(self) -> None:
         """Ends at once; what was read is in the sinks."""
         self._stop.set()
-        self._slot.end()
+        self._handover.leave()
         if self._worker.is_alive():
             self._worker.join(_CLOSING_SECONDS)
 
@@ -97,24 +97,16 @@ class LiveCamera:
 
         Frames that the other side is too slow for are passed over.
         """
-        offered = SUBPROTOCOL in websocket.scope.get("subprotocols", [])
-        await websocket.accept(SUBPROTOCOL if offered else None)
+        await accept(websocket)
         event = asyncio.Event()
         with self._lock:
-            self._lookers[event] = asyncio.get_running_loop()
-        sending = asyncio.create_task(self._send(websocket, event))
-        leaving = asyncio.create_task(_departure(websocket))
+            self._viewers[event] = asyncio.get_running_loop()
         try:
-            await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
-            if sending.done():
-                with suppress(WebSocketDisconnect):  # it left in the middle of a frame
-                    sending.result()
+            with suppress(WebSocketDisconnect):  # it left in the middle of a frame
+                await first_done(self._send(websocket, event), _departure(websocket))
         finally:
             with self._lock:
-                del self._lookers[event]
-            for task in (sending, leaving):
-                task.cancel()
-            await asyncio.gather(sending, leaving, return_exceptions=True)
+                del self._viewers[event]
 
     async def _send(self, websocket: WebSocket, event: asyncio.Event) -> None:
         sent = _News()
@@ -130,49 +122,35 @@ class LiveCamera:
             sent = news
             await event.wait()
 
-    def _read(self, opening: Future[None]) -> None:
-        """Lays frames and losses down; `opening` is done with the first one, or fails instead."""
+    def _items(self) -> Iterator[FrameResult | Lost]:
+        """Yields frames and losses; of a file that is damaged, a last loss."""
         try:
-            for item in watch(self._camera, self._stop):
-                self._slot.put(item)
-                if not opening.done():
-                    opening.set_result(None)
-                if isinstance(item, Lost):
-                    self._say(f"{item.error}; trying again in {item.pause_seconds:g} s")
-            if not opening.done():
-                raise BadInputError(f"{self.name}: has no frame")
-            if not self._stop.is_set():
-                self._say(f"{self.name}: the file has ended; Ctrl-C stops")
-        except BaseException as error:
-            if not opening.done():
-                opening.set_exception(error)
-                return
-            if not isinstance(error, MienError):
-                raise
-            self._slot.put(Lost(str(error), float("inf")))  # a damaged file: there is no more
-            self._say(str(error))
-        finally:
-            self._slot.end()
+            while (taken := self._handover.take()) is not None:
+                yield taken[0]
+                del taken  # a frame is large
+        except MienError as error:
+            yield Lost(str(error), math.inf)
 
     def _work(self) -> None:
-        following = LiveFollowing()
+        follower = Follower()
         error: str | None = None
         try:
-            for item in self._slot.items():
+            for item in self._items():
                 if self._stop.is_set():
                     return
-                if isinstance(item, Lost):
-                    error = item.error
-                    self._write(FrameResult(self.name, error=error), None)
-                    following.interrupt()
-                    if self._camera.ends:
-                        break
-                    self._publish(None, {"state": "reconnecting", "error": error})
+                if isinstance(item, FrameResult):
+                    self._read(item, follower)
                     continue
-                result = self._result(item, following)
-                self._write(result, item.rgb)
-                text = json.dumps({**result.to_json(), "state": "running"}, allow_nan=False)
-                self._publish((text, _jpeg(item.rgb)), None)
+                error = item.error
+                self._write(FrameResult(self.name, error=error))
+                follower.interrupt()
+                if self._camera.ends:
+                    self._say(error)
+                    return
+                self._say(f"{error}; trying again in {item.pause_seconds:g} s")
+                self._publish(None, {"state": "reconnecting", "error": error})
+            if not self._stop.is_set():
+                self._say(f"{self.name}: the file has ended; Ctrl-C stops")
         except (MienError, OSError) as problem:  # a sink cannot be written to, mostly
             error = str(problem)
             self._say(f"reading expressions has ended: {error}")
@@ -183,22 +161,17 @@ class LiveCamera:
             if not self._stop.is_set():
                 self._publish(None, {"state": "ended", "error": error})
 
-    def _result(self, frame: VideoFrame, following: LiveFollowing) -> FrameResult:
-        height, width = frame.rgb.shape[:2]
-        return following.follow(
-            FrameResult(
-                self.name,
-                width,
-                height,
-                tuple(self._analyzer(frame.rgb)),
-                frame=frame.index,
-                time_seconds=frame.time_seconds,
-            )
-        )
+    def _read(self, frame: FrameResult, follower: Follower) -> None:
+        """Reads the expressions in a frame, and tells everybody."""
+        assert frame.rgb is not None
+        (result,) = follower.update(replace(frame, faces=tuple(self._analyzer(frame.rgb))))
+        self._write(result)
+        text = json.dumps({**result.to_json(), "state": "running"}, allow_nan=False)
+        self._publish((text, _jpeg(frame.rgb)), None)
 
-    def _write(self, result: FrameResult, rgb: np.ndarray | None) -> None:
+    def _write(self, result: FrameResult) -> None:
         for sink in self.sinks:
-            sink.write(result, rgb)
+            sink.write(result)
 
     def _publish(
         self, frame: tuple[str, bytes] | None, notice: dict[str, str | None] | None
@@ -206,39 +179,8 @@ class LiveCamera:
         text = None if notice is None else json.dumps(notice)
         with self._lock:
             self._news = _News(frame or self._news.frame, text)
-            for event, loop in self._lookers.items():
+            for event, loop in self._viewers.items():
                 loop.call_soon_threadsafe(event.set)
-
-
-class _Slot:
-    """What waits between two threads: of frames in a row the latest, and every loss between."""
-
-    def __init__(self) -> None:
-        self._waiting: deque[VideoFrame | Lost] = deque()
-        self._ended = False
-        self._changed = threading.Condition()
-
-    def put(self, item: VideoFrame | Lost) -> None:
-        with self._changed:
-            if self._waiting and type(self._waiting[-1]) is type(item):
-                self._waiting.pop()
-            self._waiting.append(item)
-            self._changed.notify()
-
-    def end(self) -> None:
-        """Lets `items` end after what waits now."""
-        with self._changed:
-            self._ended = True
-            self._changed.notify()
-
-    def items(self) -> Iterator[VideoFrame | Lost]:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._waiting or self._ended)
-                if not self._waiting:
-                    return
-                item = self._waiting.popleft()
-            yield item
 
 
 async def _departure(websocket: WebSocket) -> None:

@@ -1,6 +1,5 @@
 """What the service counts, for Prometheus; an own registry per application."""
 
-import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.process_collector import ProcessCollector
 from starlette.types import Scope
@@ -55,7 +54,7 @@ class Metrics:
             registry=registry,
         )
 
-    def write(self, result: FrameResult, rgb: np.ndarray | None = None) -> None:
+    def write(self, result: FrameResult) -> None:
         """Counts a picture or frame that was looked at, as a sink of results."""
         self.pictures.labels("unread" if result.error else "read").inc()
         self.faces.inc(len(result.faces))

@@ -3,6 +3,7 @@
 Answers are made by `FrameResult.to_json`; the models here only describe them.
 """
 
+import json
 from http import HTTPStatus
 from typing import Any, Literal
 
@@ -134,41 +135,14 @@ class Info(_Answer):
     api_key_required: bool
 
 
-_EXAMPLE = {
-    "results": [
-        {
-            "source": "astronaut.jpg",
-            "width": 512,
-            "height": 512,
-            "faces": [
-                {
-                    "box": [177.97, 56.68, 273.25, 177.15],
-                    "detection_score": 0.9995,
-                    "landmarks": [
-                        [204.83, 100.57],
-                        [247.4, 103.33],
-                        [223.46, 129.16],
-                        [202.37, 137.96],
-                        [244.17, 140.47],
-                    ],
-                    "expression": "happy",
-                    "confidence": 0.87388348,
-                    "uncertain": False,
-                    "probabilities": {
-                        "angry": 0.02284732,
-                        "disgust": 0.01079043,
-                        "fear": 0.014692,
-                        "happy": 0.87388348,
-                        "sad": 0.02493226,
-                        "surprise": 0.01915901,
-                        "neutral": 0.0336955,
-                    },
-                }
-            ],
-            "error": None,
-        }
-    ]
-}
+_EXAMPLE = json.loads("""\
+{"results": [{"source": "astronaut.jpg", "width": 512, "height": 512, "faces": [{
+  "box": [177.97, 56.68, 273.25, 177.15], "detection_score": 0.9995, "landmarks":
+    [[204.83, 100.57], [247.4, 103.33], [223.46, 129.16], [202.37, 137.96], [244.17, 140.47]],
+  "expression": "happy", "confidence": 0.87388348, "uncertain": false, "probabilities":
+    {"angry": 0.02284732, "disgust": 0.01079043, "fear": 0.014692, "happy": 0.87388348,
+     "sad": 0.02493226, "surprise": 0.01915901, "neutral": 0.0336955}
+}], "error": null}]}""")
 
 _PICTURE = {"schema": {"type": "string", "format": "binary"}}
 PREDICT_BODY = {

@@ -132,7 +132,7 @@ def sensed(
     """Returns the views as a picture of fewer pixels gives them back, `[B, C, s, s]`.
 
     Blurred, averaged to `pixels` a side, noise added, compressed, and enlarged again with linear
-    weights, as `mien.inference.crop` enlarges.
+    weights, as `mien.inference.see.crop` enlarges.
 
     Args:
         views: Float `[B, C, s, s]` in [0, 1].

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mien.errors import BadInputError, MissingError, UsageError
-from mien.inference.video import VIDEO_SUFFIXES, is_video
+from mien.inference.read.containers import VIDEO_SUFFIXES, is_video
 from mien.pictures import PICTURE_SUFFIXES
 from mien.walk import walk
 

@@ -3,24 +3,21 @@
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Literal
 
 from mien.errors import MienError
 from mien.inference.analyzer import Analyzer
-from mien.inference.parquet import ParquetRows
+from mien.inference.corpus.summary import VideoSummarizer, VideoSummary
+from mien.inference.read.sampling import Sampling
+from mien.inference.read.sources import VideoSource
+from mien.inference.read.video import pulse
 from mien.inference.results import FrameResult
-from mien.inference.sinks import CsvRows, Sink
-from mien.inference.sources import VideoSource
-from mien.inference.video import Sampling, pulse
-from mien.inference.video_summary import Summing, VideoSummary
+from mien.inference.write.sinks import Table, open_rows
 from mien.processes import end_with_parent
-
-Table = Literal["csv", "parquet"]
 
 _REPORT_SECONDS = 0.2
 _BEAT_SECONDS = 1.0
@@ -74,33 +71,29 @@ class Finished:
     is_final: bool = True
 
 
-@dataclass(frozen=True)
-class Unable:
-    """Why a worker cannot work at all."""
-
-    error: MienError
-
-
-@dataclass(frozen=True)
-class Alive:
-    """A worker reads on, though there is nothing to tell yet."""
-
-
-Message = Reached | Finished | Unable | Alive
+Message = Reached | Finished | MienError | None
+"""What a worker tells: where it is; what a video came to; why it cannot work at all; nothing but
+that it reads on."""
+Send = Callable[[Message], None]
 
 
 def work(connection: Connection, settings: VideoSettings, num_threads: int) -> None:
     """Reads the videos of the tasks that come, until no more can come.
 
     Args:
-        connection: Takes a `Task`, and gives `Reached` and `Alive` until it gives the task's
-            `Finished`; or `Unable`, once.
+        connection: Takes a `Task`, and gives `Reached` and None until it gives the task's
+            `Finished`; or an error, once.
         settings: How they are read.
         num_threads: Of every library, so that the workers do not crowd each other out.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; who started this ends it
     end_with_parent()
-    send = _Sender(connection)
+    lock = threading.Lock()
+
+    def send(message: Message) -> None:
+        with lock:
+            connection.send(message)
+
     threading.Thread(target=_beat, args=(send,), daemon=True).start()
     import cv2
 
@@ -115,7 +108,7 @@ def work(connection: Connection, settings: VideoSettings, num_threads: int) -> N
             num_threads=num_threads,
         )
     except MienError as error:
-        send(Unable(error))
+        send(error)
         return
     while True:
         try:
@@ -127,24 +120,24 @@ def work(connection: Connection, settings: VideoSettings, num_threads: int) -> N
 
 def write_error(path: Path, table: Table, labels: Sequence[str], source: str, error: str) -> None:
     """Writes a table that holds nothing but why the video could not be read."""
-    with _open_table(path, table, labels) as rows:
-        rows.write(FrameResult(source, error=error), None)
+    path.unlink(missing_ok=True)  # an earlier worker's, which might still write to it
+    with open_rows(path, table, labels) as rows:
+        rows.write(FrameResult(source, error=error))
 
 
-def _read_video(
-    analyzer: Analyzer, task: Task, settings: VideoSettings, send: "_Sender"
-) -> Finished:
-    name, summing, reported = task.video.name, Summing(analyzer.labels), 0.0
+def _read_video(analyzer: Analyzer, task: Task, settings: VideoSettings, send: Send) -> Finished:
+    name, summarizer, reported = task.video.name, VideoSummarizer(analyzer.labels), 0.0
     is_final = True
     try:
+        task.table.unlink(missing_ok=True)  # an earlier worker's, which might still write to it
         with (
-            _open_table(task.table, settings.table, analyzer.labels) as rows,
+            open_rows(task.table, settings.table, analyzer.labels) as rows,
             closing(analyzer.results([task.video], settings.sampling)) as results,
         ):
             for result in results:
                 is_final = is_final and not result.is_passing
-                rows.write(result, None)
-                summing.write(result, None)
+                rows.write(result)
+                summarizer.write(result)
                 now = time.monotonic()
                 if result.time_seconds is not None and now - reported > _REPORT_SECONDS:
                     send(Reached(name, result.time_seconds))
@@ -153,32 +146,10 @@ def _read_video(
         text = f"{name}: {type(error).__name__}: {error}"
         write_error(task.table, settings.table, analyzer.labels, name, text)
         return Finished(VideoSummary(error=text), is_final=False)
-    return Finished(summing.summary(), is_final)
+    return Finished(summarizer.summary(), is_final)
 
 
-@contextmanager
-def _open_table(path: Path, table: Table, labels: Sequence[str]) -> Iterator[Sink]:
-    path.unlink(missing_ok=True)  # an earlier worker's, which might still write to it
-    if table == "parquet":
-        with ParquetRows(path, labels) as rows:
-            yield rows
-        return
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        yield CsvRows(stream, labels)
-
-
-class _Sender:
-    """A connection that several threads send through."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection, self._lock = connection, threading.Lock()
-
-    def __call__(self, message: Message) -> None:
-        with self._lock:
-            self._connection.send(message)
-
-
-def _beat(send: _Sender) -> None:
+def _beat(send: Send) -> None:
     """Tells, again and again, that frames are decoded; of a file that stalls there are none."""
     before = pulse.num_frames
     while True:
@@ -186,6 +157,6 @@ def _beat(send: _Sender) -> None:
         if pulse.num_frames != before:
             before = pulse.num_frames
             try:
-                send(Alive())
+                send(None)
             except OSError:
                 return

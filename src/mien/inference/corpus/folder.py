@@ -20,13 +20,13 @@ from pydantic import TypeAdapter
 
 from mien.errors import BadInputError, UsageError
 from mien.files import write_whole
-from mien.inference.corpus_worker import Finished, Reached, Task, VideoSettings, write_error
-from mien.inference.detecting import check_every
-from mien.inference.detectors import create_detector
-from mien.inference.sinks import take_name
-from mien.inference.sources import VideoSource
-from mien.inference.video_summary import VideoSummary, summary_columns, summary_rows
-from mien.inference.workers import PATIENCE_SECONDS, Died, run_tasks
+from mien.inference.corpus.pool import PATIENCE_SECONDS, run_tasks
+from mien.inference.corpus.summary import VideoSummary, summary_columns, summary_rows
+from mien.inference.corpus.worker import Finished, Reached, Task, VideoSettings, write_error
+from mien.inference.read.sources import VideoSource
+from mien.inference.see.detecting import check_every
+from mien.inference.see.detectors import create_detector
+from mien.inference.write.pictures import take_name
 from mien.locks import FolderLock
 from mien.model_folder import NETWORK, read_config, resolve
 from mien.text import table_cell
@@ -165,7 +165,7 @@ class Corpus:
                         yield event
                         continue
                     task, outcome = event
-                    if isinstance(outcome, Died):
+                    if isinstance(outcome, str):
                         outcome = self._write_death(task, outcome)
                     yield self._complete(task.video, outcome)
         finally:
@@ -208,8 +208,8 @@ class Corpus:
     def _unfinished(self, video: VideoSource) -> Path:
         return self.folder / f"{self._tables[str(video.path.resolve())]}.part"
 
-    def _write_death(self, task: Task, death: Died) -> Finished:
-        error = f"{task.video.path}: the process that read it {death.how}"
+    def _write_death(self, task: Task, how: str) -> Finished:
+        error = f"{task.video.path}: the process that read it {how}"
         table, name = self._settings.table, task.video.name
         write_error(task.table, table, self.labels, name, error)
         return Finished(VideoSummary(error=error), is_final=False)
@@ -233,10 +233,11 @@ class Corpus:
     def _write_summary(self) -> None:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(map(table_cell, summary_columns(self.labels)))
+        columns = summary_columns(self.labels)
+        writer.writerow(map(table_cell, columns))
         for record in sorted(self._records.values(), key=lambda record: record.table):
-            rows = summary_rows(record.source, record.table, record.summary, self.labels)
-            writer.writerows(map(table_cell, row) for row in rows)
+            for row in summary_rows(record.source, record.table, record.summary):
+                writer.writerow(table_cell(row.get(name)) for name in columns)
         with write_whole(self.summary) as stream:
             stream.write(text.getvalue().encode())
 

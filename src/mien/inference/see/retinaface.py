@@ -10,8 +10,7 @@ from importlib.resources import files
 import numpy as np
 
 from mien.inference.detection import Detection, suppress
-from mien.inference.tiles import find_in_tiles
-from mien.pictures import resize
+from mien.inference.see.tiles import find_in_tiles, find_resized
 from mien.sessions import open_session
 
 WEIGHTS = "pretrained/retinaface/retinaface.onnx"
@@ -45,21 +44,9 @@ class RetinaFace:
         return find_in_tiles(self._look, rgb, self._longest_side)
 
     def _look(self, rgb: np.ndarray) -> list[Detection]:
-        height, width = rgb.shape[:2]
-        longest = max(height, width)
-        scale = min(max(longest, SHORTEST_LONGEST_SIDE), self._longest_side) / longest
-        image = resize(rgb, max(1, round(height * scale)), max(1, round(width * scale)))
-        ratios = np.array([width / image.shape[1], height / image.shape[0]])  # x, y
-        boxes, scores, landmarks = self._find(image)
-        boxes = (boxes.reshape(-1, 2, 2) * ratios).reshape(-1, 4).tolist()
-        landmarks = (landmarks * ratios).tolist()
-        return [
-            Detection(tuple(box), score, tuple(tuple(point) for point in points))
-            for box, score, points in zip(boxes, scores.tolist(), landmarks, strict=True)
-        ]
+        return find_resized(self._find, rgb, SHORTEST_LONGEST_SIDE, self._longest_side)
 
-    def _find(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Returns boxes `[N, 4]` xyxy, scores `[N]`, landmarks `[N, 5, 2]` in image pixels."""
+    def _find(self, image: np.ndarray) -> list[Detection]:
         import cv2
 
         height, width = image.shape[:2]
@@ -70,7 +57,13 @@ class RetinaFace:
         priors = make_priors(height, width)[sure]
         boxes = decode_boxes(offsets[sure], priors)
         kept = suppress(boxes, classes[sure, 1])
-        return boxes[kept], classes[sure, 1][kept], decode_points(points[sure], priors)[kept]
+        scores, landmarks = classes[sure, 1], decode_points(points[sure], priors)
+        return [
+            Detection(tuple(box), score, tuple(tuple(point) for point in each))
+            for box, score, each in zip(
+                boxes[kept].tolist(), scores[kept].tolist(), landmarks[kept].tolist(), strict=True
+            )
+        ]
 
 
 def make_priors(height: int, width: int) -> np.ndarray:

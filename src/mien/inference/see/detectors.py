@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from mien.errors import UsageError
 from mien.inference.detection import Detector, WholePicture
-from mien.inference.haar import Haar
-from mien.inference.retinaface import SHORTEST_LONGEST_SIDE, RetinaFace
+from mien.inference.see.haar import Haar
+from mien.inference.see.retinaface import SHORTEST_LONGEST_SIDE, RetinaFace
 from mien.labels import nearest
 
 Make = Callable[[int | None, int], Detector]

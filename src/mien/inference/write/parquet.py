@@ -2,16 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
-
-import numpy as np
+from typing import Any
 
 from mien.errors import missing_extra
-from mien.inference.results import FrameResult, csv_columns
-
-if TYPE_CHECKING:
-    import pyarrow
+from mien.inference.results import FrameResult, row_columns
 
 MAGIC = b"PAR1"
 """What a Parquet file begins with."""
@@ -20,26 +14,21 @@ _GROUP_ROWS = 5_000  # rows that wait in memory, about 4 MB, and are compressed 
 
 
 class ParquetRows:
-    """Writes a flat row per face; the file can be read once this is closed, not before."""
+    """A flat row per face; the file can be read once this is closed, not before."""
 
     def __init__(self, path: Path, labels: Sequence[str]) -> None:
-        """Creates the file.
-
-        Raises:
-            MissingError: pyarrow is not installed.
-            OSError: It cannot be written.
-        """
         try:
+            import pyarrow
             from pyarrow.parquet import ParquetWriter
         except ImportError as error:
             raise missing_extra("pyarrow", "tables") from error
 
         self._labels = labels
-        self._schema = schema_of(labels)
+        self._schema = pyarrow.schema(list(row_columns(labels).items()))
         self._rows: list[list[Any]] = []
         self._writer = ParquetWriter(path, self._schema)
 
-    def write(self, result: FrameResult, rgb: np.ndarray | None) -> None:
+    def write(self, result: FrameResult) -> None:
         """Takes the picture's rows."""
         self._rows += result.to_rows(self._labels)
         if len(self._rows) >= _GROUP_ROWS:
@@ -52,17 +41,6 @@ class ParquetRows:
         finally:
             self._writer.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def _write_group(self) -> None:
         import pyarrow
 
@@ -74,24 +52,6 @@ class ParquetRows:
             for values, field in zip(zip(*rows, strict=True), self._schema, strict=True)
         ]
         self._writer.write_table(pyarrow.Table.from_arrays(columns, schema=self._schema))
-
-
-def schema_of(labels: Sequence[str]) -> "pyarrow.Schema":
-    """Returns the columns of `csv_columns(labels)` with their types.
-
-    Numbers of frames and tracks are int32, times float64, pixels, scores and probabilities float32.
-    """
-    import pyarrow
-
-    known = {
-        "frame": pyarrow.int32(),
-        "time_seconds": pyarrow.float64(),
-        "track_id": pyarrow.int32(),
-        "uncertain": pyarrow.bool_(),
-    } | dict.fromkeys(("source", "expression", "error"), pyarrow.string())
-    return pyarrow.schema(
-        [(name, known.get(name, pyarrow.float32())) for name in csv_columns(labels)]
-    )
 
 
 def is_parquet(path: Path) -> bool:

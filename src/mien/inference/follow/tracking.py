@@ -1,11 +1,12 @@
-"""Which face is which through a video, and probabilities smoothed over time."""
+"""Which face is which through a video."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from mien.inference.assignment import assign
 from mien.inference.detection import Box, overlaps
 
 MAX_EXTRAPOLATION_SECONDS = 0.3
@@ -143,109 +144,3 @@ def _centres(boxes: np.ndarray) -> np.ndarray:
 def _sides(boxes: np.ndarray) -> np.ndarray:
     """Returns the means `[N]` of width and height of boxes `[N, 4]`, at least a millipixel."""
     return np.maximum((boxes[:, 2:] - boxes[:, :2]).mean(axis=1), 1e-3)
-
-
-def assign(costs: np.ndarray) -> list[tuple[int, int]]:
-    """Returns the cheapest one-to-one assignment for costs `[R, C]`: (row, column), by row.
-
-    All min(R, C) pairs are assigned. Shortest augmenting paths (Jonker & Volgenant, "A shortest
-    augmenting path algorithm for dense and sparse linear assignment problems", 1987; Crouse, "On
-    implementing 2D rectangular assignment algorithms", 2016): O(min(R, C)² · max(R, C)).
-
-    Raises:
-        ValueError: A cost is not finite.
-    """
-    if not np.isfinite(costs).all():
-        raise ValueError("costs must be finite")
-    rows, columns = costs.shape
-    if rows > columns:
-        return sorted((row, column) for column, row in assign(costs.T))
-    row_prices, column_prices = np.zeros(rows), np.zeros(columns)
-    column_of, row_of = np.full(rows, -1), np.full(columns, -1)
-    for start in range(rows):
-        # Dijkstra from the row, over reduced costs, to the nearest column that is free.
-        lengths, came_from = np.full(columns, np.inf), np.full(columns, -1)
-        done = np.zeros(columns, bool)
-        row, column, length = start, -1, 0.0
-        while row >= 0:
-            through = length + costs[row] - row_prices[row] - column_prices
-            shorter = ~done & (through < lengths)
-            lengths[shorter], came_from[shorter] = through[shorter], row
-            column = int(np.where(done, np.inf, lengths).argmin())
-            length = float(lengths[column])
-            done[column] = True
-            row = int(row_of[column])
-        # New prices keep all reduced costs ≥ 0, and those of assigned pairs 0.
-        passed = done & (row_of >= 0)
-        row_prices[start] += length
-        row_prices[row_of[passed]] += length - lengths[passed]
-        column_prices[done] -= length - lengths[done]
-        # Back along the path, each row takes the column that led on from it.
-        while row != start:
-            row = int(came_from[column])
-            row_of[column] = row
-            column, column_of[row] = int(column_of[row]), column
-    return list(enumerate(column_of.tolist()))
-
-
-class CausalSmoother:
-    """Smooths the probabilities of each track exponentially, from the past alone."""
-
-    def __init__(self, time_constant_seconds: float = 0.3) -> None:
-        if not time_constant_seconds > 0:
-            raise ValueError(f"time_constant_seconds must be > 0: {time_constant_seconds}")
-        self._time_constant = time_constant_seconds
-        self._states: dict[int, tuple[float, dict[str, float]]] = {}  # time, probabilities
-
-    def update(
-        self, track_id: int, time_seconds: float, probabilities: Mapping[str, float]
-    ) -> dict[str, float]:
-        """Returns the smoothed probabilities: s += (1 - exp(-dt / time constant)) (p - s).
-
-        The first are returned as they are. Tracks unseen for ten time constants are forgotten,
-        when less than 0.005 % of them would count.
-
-        Raises:
-            ValueError: The track was updated at a later time already.
-        """
-        seen, smoothed = self._states.get(track_id, (time_seconds, dict(probabilities)))
-        elapsed = time_seconds - seen
-        if not elapsed >= 0:
-            raise ValueError(f"time must not go backwards: {time_seconds} after {seen}")
-        gain = 1 - math.exp(-elapsed / self._time_constant)
-        smoothed = {label: s + gain * (probabilities[label] - s) for label, s in smoothed.items()}
-        self._states[track_id] = time_seconds, smoothed
-        self.forget(time_seconds - 10 * self._time_constant)
-        return dict(smoothed)
-
-    def forget(self, before_seconds: float) -> None:
-        """Forgets the tracks that were last updated before a time."""
-        self._states = {
-            track: state for track, state in self._states.items() if state[0] >= before_seconds
-        }
-
-
-def smooth_two_sided(
-    times: Sequence[float], values: np.ndarray, at: float, half_width_seconds: float = 0.5
-) -> np.ndarray:
-    """Returns the mean `[K]` of the rows of `values` `[T, K]` around a time, from both sides.
-
-    The weights are triangular, 1 - |t - at| / half width, and are made to sum to 1, so that the
-    mean of probabilities is one of them.
-
-    Args:
-        times: The rows' times, seconds, in any order.
-        values: Probabilities, a row per time.
-        at: The time in the middle, seconds.
-        half_width_seconds: Rows this far from the middle or further do not count.
-
-    Raises:
-        ValueError: No row is near enough.
-    """
-    if not half_width_seconds > 0:
-        raise ValueError(f"half_width_seconds must be > 0: {half_width_seconds}")
-    distances = np.abs(np.asarray(times, float) - at)
-    weights = np.clip(1 - distances / half_width_seconds, 0, None)
-    if not weights.sum() > 0:
-        raise ValueError(f"no values within {half_width_seconds} s of {at} s")
-    return weights / weights.sum() @ values

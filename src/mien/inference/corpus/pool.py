@@ -12,30 +12,12 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import cast
 
-from mien.inference.corpus_worker import (
-    Alive,
-    Finished,
-    Reached,
-    Task,
-    Unable,
-    VideoSettings,
-    work,
-)
-from mien.inference.overlap import PATIENCE_SECONDS
+from mien.errors import MienError
+from mien.inference.corpus.worker import Finished, Reached, Task, VideoSettings, work
+from mien.inference.read.overlap import PATIENCE_SECONDS
 
 _STOP_SECONDS = 1.0
 _LOOK_SECONDS = 1.0
-
-
-@dataclass(frozen=True)
-class Died:
-    """A worker ended before its task did.
-
-    Attributes:
-        how: In words, as what goes on after "the process".
-    """
-
-    how: str
 
 
 @dataclass
@@ -51,8 +33,10 @@ def run_tasks(
     settings: VideoSettings,
     num_workers: int,
     patience_seconds: float = PATIENCE_SECONDS,
-) -> Generator[Reached | tuple[Task, Finished | Died], None, None]:
+) -> Generator[Reached | tuple[Task, Finished | str], None, None]:
     """Yields how far tasks are, and each that is done with what became of it, as it happens.
+
+    Of a task whose process ended before it did, that is how, as what goes on after "the process".
 
     Closing the generator ends the processes at once.
 
@@ -90,14 +74,13 @@ def run_tasks(
                     how = _how_it_ended(worker.process)
                     if worker.is_stalled:
                         how = f"decoded nothing for {patience_seconds:g} s and was ended"
-                    yield worker.task, Died(how)
+                    yield worker.task, how
                     continue
-                if isinstance(message, Alive):
-                    continue
-                if isinstance(message, Unable):
-                    raise message.error
-                if isinstance(message, Reached):
-                    yield message
+                if isinstance(message, MienError):
+                    raise message
+                if not isinstance(message, Finished):
+                    if message is not None:
+                        yield message
                     continue
                 yield worker.task, message
                 if waiting:

@@ -12,10 +12,9 @@ from dataclasses import replace
 import numpy as np
 
 from mien.errors import UsageError
+from mien.inference.assignment import assign
 from mien.inference.detection import Detection, Detector, overlaps
-from mien.inference.reading import Seen
-from mien.inference.results import follows
-from mien.inference.tracking import assign
+from mien.inference.results import FrameResult
 
 MAX_EVERY = 30
 """So many frames at most lie from one that is looked at to the next: they wait in memory."""
@@ -37,8 +36,8 @@ def check_every(every: int) -> int:
 
 
 def detect_faces(
-    pictures: Iterable[Seen], detector: Detector, every: int = 1
-) -> Generator[Seen, None, None]:
+    pictures: Iterable[FrameResult], detector: Detector, every: int = 1
+) -> Generator[FrameResult, None, None]:
     """Yields the pictures in their order, each with its faces.
 
     Args:
@@ -46,22 +45,22 @@ def detect_faces(
         detector: Looks at every still picture, and at every `every`-th frame of a video at least.
         every: Frames from one that is looked at to the next; 1 looks at all.
     """
-    before: Seen | None = None  # the last frame that was looked at
-    waiting: list[Seen] = []  # frames that follow it
-    for seen in pictures:
+    before: FrameResult | None = None  # the last frame that was looked at
+    waiting: list[FrameResult] = []  # frames that follow it
+    for frame in pictures:
         last = waiting[-1] if waiting else before
-        if last is not None and (seen.is_cut or not follows(seen, last)):
+        if last is not None and (frame.is_cut or not frame.follows(last)):
             yield from _settle(before, waiting, detector)
             before, waiting = None, []
-        if seen.rgb is None or seen.detections is not None:
-            yield seen
-        elif seen.frame is None or every == 1:
-            yield _look_at(seen, detector)
+        if frame.rgb is None or frame.detections is not None:
+            yield frame
+        elif frame.frame is None or every == 1:
+            yield _look_at(frame, detector)
         elif before is None:
-            before = _look_at(seen, detector)
+            before = _look_at(frame, detector)
             yield before
         else:
-            waiting.append(seen)
+            waiting.append(frame)
             if len(waiting) == every:
                 *_, before = settled = _settle(before, waiting, detector)
                 yield from settled
@@ -69,12 +68,14 @@ def detect_faces(
     yield from _settle(before, waiting, detector)
 
 
-def _look_at(seen: Seen, detector: Detector) -> Seen:
-    assert seen.rgb is not None
-    return replace(seen, detections=tuple(detector.detect(seen.rgb)))
+def _look_at(frame: FrameResult, detector: Detector) -> FrameResult:
+    assert frame.rgb is not None
+    return replace(frame, detections=tuple(detector.detect(frame.rgb)))
 
 
-def _settle(before: Seen | None, frames: Sequence[Seen], detector: Detector) -> list[Seen]:
+def _settle(
+    before: FrameResult | None, frames: Sequence[FrameResult], detector: Detector
+) -> list[FrameResult]:
     """Returns frames with their faces, given the one before them; the last is looked at."""
     if not frames:
         return []
@@ -84,8 +85,8 @@ def _settle(before: Seen | None, frames: Sequence[Seen], detector: Detector) -> 
 
 
 def _between(
-    before: Seen, frames: Sequence[Seen], after: Seen, detector: Detector
-) -> Iterator[Seen]:
+    before: FrameResult, frames: Sequence[FrameResult], after: FrameResult, detector: Detector
+) -> Iterator[FrameResult]:
     """Yields frames with their faces, given those before and after them."""
     if not frames:
         return
@@ -104,7 +105,9 @@ def _between(
         yield replace(frame, detections=tuple(sorted(faces, key=lambda face: -face.score)))
 
 
-def _same_faces(before: Seen, after: Seen) -> list[tuple[Detection, Detection]] | None:
+def _same_faces(
+    before: FrameResult, after: FrameResult
+) -> list[tuple[Detection, Detection]] | None:
     """Returns each face of both frames, as it is in one and the other; None if they differ."""
     old, new = before.detections, after.detections
     assert old is not None and new is not None
@@ -133,6 +136,6 @@ def _mix(old: Detection, new: Detection, part: float) -> Detection:
     return Detection((left, top, right, bottom), score, landmarks, old.is_framed)
 
 
-def _time(seen: Seen) -> float:
-    assert seen.time_seconds is not None
-    return seen.time_seconds
+def _time(frame: FrameResult) -> float:
+    assert frame.time_seconds is not None
+    return frame.time_seconds

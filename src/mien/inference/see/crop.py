@@ -26,13 +26,13 @@ def cut(
         face_size: S, pixels.
         channels: 1 or 3.
     """
-    left, top, side = frame(detection, geometry)
+    left, top, side = square_of(detection, geometry)
     angle = _eye_angle(detection) if geometry.level_eyes else 0.0
     face = _sample(rgb, left, top, side, angle, face_size)
     return face if channels == 3 else to_grey(face)
 
 
-def frame(detection: Detection, geometry: CropGeometry) -> tuple[float, float, float]:
+def square_of(detection: Detection, geometry: CropGeometry) -> tuple[float, float, float]:
     """Returns left, top and side, in pixels of the picture, of the square that is cut."""
     if detection.is_framed:
         geometry = CropGeometry(scale=1, offset_x=0, offset_y=0)

@@ -2,13 +2,12 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from mien.inference.results import FrameResult
-from mien.inference.sinks import shown_in_video
+from mien.inference.results import Face, FrameResult
 
 OVERALL = 0
 """The `track_id` of what all faces of a video come to together."""
@@ -60,12 +59,8 @@ class VideoSummary:
         """How often a face was seen."""
         return 0 if self.overall is None else self.overall.num_faces
 
-    def to_json(self) -> dict[str, Any]:
-        """Returns it as JSON's types."""
-        return asdict(self)
 
-
-class Summing:
+class VideoSummarizer:
     """A sink that sums a video up as its results come."""
 
     def __init__(self, labels: Sequence[str]) -> None:
@@ -75,7 +70,7 @@ class Summing:
         self._sums: dict[int, _Sum] = {}
         self._error: str | None = None
 
-    def write(self, result: FrameResult, rgb: np.ndarray | None) -> None:
+    def write(self, result: FrameResult) -> None:
         """Takes the next result of the video."""
         time = result.time_seconds
         if time is None:
@@ -83,7 +78,7 @@ class Summing:
             return
         self._num_frames += 1
         self._times = (time if self._times is None else self._times[0], time)
-        for face in map(shown_in_video, result.faces):
+        for face in map(Face.as_smoothed, result.faces):
             assert face.track_id is not None
             values = np.array([face.probabilities[label] for label in self._labels])
             for key in (OVERALL, face.track_id):
@@ -130,31 +125,38 @@ def summary_columns(labels: Sequence[str]) -> list[str]:
     ]
 
 
-def summary_rows(
-    source: str, table: str, summary: VideoSummary, labels: Sequence[str]
-) -> list[list[Any]]:
+def summary_rows(source: str, table: str, summary: VideoSummary) -> list[dict[str, Any]]:
     """Returns a video's row, without a `track_id`, and one for each of its tracks.
 
     Args:
         source: What the video is called.
         table: Where its rows are.
         summary: What they come to.
-        labels: The expressions.
     """
-    times = [_rounded(summary.start_seconds), _rounded(summary.end_seconds)]
-    counts = [summary.num_frames, summary.num_faces, len(summary.tracks)]
-    rows = [[source, table, None, *times, *counts, *_shown(summary.overall, labels), summary.error]]
-    for track in summary.tracks:
-        times = [_rounded(track.start_seconds), _rounded(track.end_seconds)]
-        place = [source, table, track.track_id, *times, None, track.num_faces, None]
-        rows.append([*place, *_shown(track, labels), None])
-    return rows
+    place = {"source": source, "table": table}
+    whole = {
+        **(_cells(summary.overall) if summary.overall else {}),
+        "track_id": None,
+        "start_seconds": _rounded(summary.start_seconds),
+        "end_seconds": _rounded(summary.end_seconds),
+        "num_frames": summary.num_frames,
+        "num_faces": summary.num_faces,
+        "num_tracks": len(summary.tracks),
+        "error": summary.error,
+    }
+    return [place | whole, *(place | _cells(track) for track in summary.tracks)]
 
 
-def _shown(track: TrackSummary | None, labels: Sequence[str]) -> list[Any]:
-    if track is None:
-        return [None] * (2 + len(labels))
-    return [track.expression, round(track.share, 6), *(track.mean[label] for label in labels)]
+def _cells(track: TrackSummary) -> dict[str, Any]:
+    return {
+        "track_id": track.track_id,
+        "start_seconds": _rounded(track.start_seconds),
+        "end_seconds": _rounded(track.end_seconds),
+        "num_faces": track.num_faces,
+        "expression": track.expression,
+        "share": round(track.share, 6),
+        **{f"mean_{label}": value for label, value in track.mean.items()},
+    }
 
 
 def _rounded(seconds: float | None) -> float | None:

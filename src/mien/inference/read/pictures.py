@@ -1,49 +1,27 @@
 """Sources → pictures and frames of videos as pixels, each with what it is called."""
 
 from collections.abc import Generator, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from mien.data import read
 from mien.errors import MienError, PassingError
-from mien.inference.detection import Detection, WholePicture
-from mien.inference.overlap import within
-from mien.inference.sources import FaceFileSource, PictureSource, Source, VideoSource
-from mien.inference.video import Gap, Sampling, read_frames
+from mien.inference.detection import WholePicture
+from mien.inference.read.overlap import within
+from mien.inference.read.sampling import Sampling
+from mien.inference.read.sources import FaceFileSource, PictureSource, Source, VideoSource
+from mien.inference.read.video import read_frames
+from mien.inference.results import FrameResult
 from mien.pictures import read_picture
 
 Picture = np.ndarray | Path | str | bytes
 
 
-@dataclass(frozen=True)
-class Seen:
-    """A picture, or a frame of a video, whose expressions are not read yet.
-
-    Attributes:
-        source: What results call it.
-        rgb: uint8 `[H, W, 3]`, upright; None if it could not be read.
-        detections: The faces in it; None until they were looked for.
-        error: Why it could not be read, or None.
-        frame, time_seconds: Of a frame: its number and time; else None.
-        is_passing: The error is the system's, not the file's.
-        is_cut: Another scene begins with this frame.
-    """
-
-    source: str
-    rgb: np.ndarray | None = None
-    detections: tuple[Detection, ...] | None = None
-    error: str | None = None
-    frame: int | None = None
-    time_seconds: float | None = None
-    is_passing: bool = False
-    is_cut: bool = False
-
-
 def read_pictures(
     pictures: Iterable[Picture | Source], sampling: Sampling | None, patience_seconds: float
-) -> Generator[Seen, None, None]:
+) -> Generator[FrameResult, None, None]:
     """Yields every picture, video frame and face image; one that cannot be read with its error.
 
     Args:
@@ -59,7 +37,7 @@ def read_pictures(
             yield from _read_video(picture, sampling)
         elif isinstance(picture, PictureSource):
             if picture.error is not None:
-                yield Seen(picture.name, error=picture.error)
+                yield FrameResult(picture.name, error=picture.error)
             else:
                 yield _read_one(picture.content, picture.name, patience_seconds)
         else:
@@ -90,36 +68,38 @@ def as_rgb(picture: Picture, name: str | None = None) -> np.ndarray:
     return picture if picture.ndim == 3 else np.repeat(picture[..., None], 3, axis=2)
 
 
-def _read_one(picture: Picture, name: str, patience_seconds: float) -> Seen:
+def _read_one(picture: Picture, name: str, patience_seconds: float) -> FrameResult:
     try:
         if isinstance(picture, np.ndarray):
-            return Seen(name, as_rgb(picture, name))
-        return Seen(name, within(patience_seconds, lambda: as_rgb(picture, name)))
+            return FrameResult.of_pixels(name, as_rgb(picture, name))
+        rgb = within(patience_seconds, lambda: as_rgb(picture, name))
+        return FrameResult.of_pixels(name, rgb)
     except TimeoutError:
         error = f"{name}: could not be read within {patience_seconds:g} s"
-        return Seen(name, error=error, is_passing=True)
+        return FrameResult(name, error=error, is_passing=True)
     except MienError as error:
-        return Seen(name, error=str(error), is_passing=isinstance(error, PassingError))
+        return _unread(name, error)
 
 
-def _read_video(video: VideoSource, sampling: Sampling | None) -> Iterator[Seen]:
+def _read_video(video: VideoSource, sampling: Sampling | None) -> Iterator[FrameResult]:
     try:
-        for frame in read_frames(video.path, sampling):
-            if isinstance(frame, Gap):
-                yield Seen(video.name, error=frame.error)
-                continue
-            yield Seen(video.name, frame.rgb, frame=frame.index, time_seconds=frame.time_seconds)
+        yield from read_frames(video.path, sampling)
     except MienError as error:
-        yield Seen(video.name, error=str(error), is_passing=isinstance(error, PassingError))
+        yield _unread(video.name, error)
 
 
-def _read_face_file(path: Path) -> Iterator[Seen]:
+def _unread(name: str, error: MienError) -> FrameResult:
+    return FrameResult(name, error=str(error), is_passing=isinstance(error, PassingError))
+
+
+def _read_face_file(path: Path) -> Iterator[FrameResult]:
     """Yields each face image of a labelled or unlabelled set, called `path:row`."""
     try:
         face_set = read(path)
     except MienError as error:
-        yield Seen(str(path), error=str(error))
+        yield _unread(str(path), error)
         return
     for image, row in zip(face_set.images, face_set.rows, strict=True):
         rgb = as_rgb(image)
-        yield Seen(f"{path}:{row}", rgb, tuple(WholePicture().detect(rgb)))
+        face = FrameResult.of_pixels(f"{path}:{row}", rgb)
+        yield replace(face, detections=tuple(WholePicture().detect(rgb)))

@@ -3,8 +3,8 @@
 import numpy as np
 
 from mien.inference.detection import Detection
-from mien.inference.tiles import find_in_tiles
-from mien.pictures import resize, to_grey
+from mien.inference.see.tiles import find_in_tiles, find_resized
+from mien.pictures import to_grey
 
 CASCADE = "haarcascade_frontalface_default.xml"
 LONGEST_SIDE = 640
@@ -38,22 +38,14 @@ class Haar:
         return find_in_tiles(self._look, rgb, self._longest_side)
 
     def _look(self, rgb: np.ndarray) -> list[Detection]:
-        height, width = rgb.shape[:2]
-        longest = max(height, width)
-        scale = min(max(longest, SHORTEST_LONGEST_SIDE), self._longest_side) / longest
-        grey = resize(to_grey(rgb), max(1, round(height * scale)), max(1, round(width * scale)))
+        return find_resized(self._find, to_grey(rgb), SHORTEST_LONGEST_SIDE, self._longest_side)
+
+    def _find(self, grey: np.ndarray) -> list[Detection]:
         squares = self._cascade.detectMultiScale(grey, scaleFactor=1.1, minNeighbors=5)
         squares = sorted(np.reshape(squares, (-1, 4)).tolist(), key=lambda square: -square[2])
-        ratio_x, ratio_y = width / grey.shape[1], height / grey.shape[0]
         found = []
         for left, top, side, _ in squares:
             x, y = left + side * (0.5 + _RIGHT), top + side * (0.5 + _DOWN)
-            half_width, half_height = side * _WIDTH / 2, side * _HEIGHT / 2
-            box = (
-                (x - half_width) * ratio_x,
-                (y - half_height) * ratio_y,
-                (x + half_width) * ratio_x,
-                (y + half_height) * ratio_y,
-            )
-            found.append(Detection(box, 1.0))
+            width, height = side * _WIDTH / 2, side * _HEIGHT / 2
+            found.append(Detection((x - width, y - height, x + width, y + height), 1.0))
         return found

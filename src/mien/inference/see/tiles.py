@@ -4,11 +4,11 @@ Shrunk as a whole to what a detector takes, faces in them would be too small to 
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 import numpy as np
 
 from mien.inference.detection import Detection, suppress
+from mien.pictures import resize
 
 LONG = 3.0
 """A picture is long if its sides differ by more than this factor."""
@@ -39,10 +39,28 @@ def find_in_tiles(
         for face in find(np.ascontiguousarray(tile)):
             low, high = (face.box[1], face.box[3]) if is_tall else (face.box[0], face.box[2])
             if (low > 0 or start == 0) and (high < end - start or end == longer):
-                found.append(_moved(face, 0 if is_tall else start, start if is_tall else 0))
+                found.append(face.mapped(1, 1, 0 if is_tall else start, start if is_tall else 0))
     boxes = np.array([face.box for face in found], float).reshape(-1, 4)
     scores = np.array([face.score for face in found])
     return [found[place] for place in suppress(boxes, scores)]
+
+
+def find_resized(
+    find: Callable[[np.ndarray], list[Detection]], picture: np.ndarray, shortest: int, longest: int
+) -> list[Detection]:
+    """Returns the faces in a picture, looked at in a size whose longer side is within two lengths.
+
+    Args:
+        find: Looks at a picture.
+        picture: uint8 `[H, W]` or `[H, W, 3]`.
+        shortest: Smaller pictures are enlarged to this longer side, pixels.
+        longest: Larger ones are shrunk to this.
+    """
+    height, width = picture.shape[:2]
+    longer = max(height, width)
+    scale = min(max(longer, shortest), longest) / longer
+    image = resize(picture, max(1, round(height * scale)), max(1, round(width * scale)))
+    return [face.mapped(width / image.shape[1], height / image.shape[0]) for face in find(image)]
 
 
 def _tiles(length: int, side: int) -> Iterator[tuple[int, int]]:
@@ -52,10 +70,3 @@ def _tiles(length: int, side: int) -> Iterator[tuple[int, int]]:
     for index in range(count):
         start = round((length - side) * index / (count - 1))
         yield start, start + side
-
-
-def _moved(face: Detection, right: int, down: int) -> Detection:
-    left, top, *_ = face.box
-    box = (left + right, top + down, face.box[2] + right, face.box[3] + down)
-    points = face.landmarks and tuple((x + right, y + down) for x, y in face.landmarks)
-    return replace(face, box=box, landmarks=points)

@@ -7,13 +7,14 @@ import threading
 import time
 from collections.abc import Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from mien.errors import BadInputError, MienError, MissingError, UsageError
-from mien.inference.video import Gap, VideoFrame, read_frames
+from mien.inference.read.video import read_frames
+from mien.inference.results import FrameResult
 
 SCHEMES = ("rtsp", "rtsps", "http", "https")
 """The kinds of addresses that network cameras have."""
@@ -95,7 +96,7 @@ def public_name(url: str) -> str:
     return f"{scheme}://{host}{shown}" + ("" if shown == path else "…")
 
 
-def watch(camera: Camera, stop: threading.Event) -> Iterator[VideoFrame | Lost]:
+def watch(camera: Camera, stop: threading.Event) -> Iterator[FrameResult | Lost]:
     """Yields frames as they come, and a `Lost` each time the camera drops; then tries again.
 
     A file's frames come at its own pace, with its own times, and end. The times of other frames
@@ -111,7 +112,7 @@ def watch(camera: Camera, stop: threading.Event) -> Iterator[VideoFrame | Lost]:
         BadInputError: It gives no pictures that can be read, likewise; or a file is damaged.
     """
     if isinstance(camera.location, Path):
-        yield from _paced(camera.location, stop)
+        yield from _paced(camera.name, camera.location, stop)
         return
     began: float | None = None
     index, pause = 0, FIRST_PAUSE_SECONDS
@@ -123,7 +124,7 @@ def watch(camera: Camera, stop: threading.Event) -> Iterator[VideoFrame | Lost]:
                         return
                     now = time.monotonic()
                     began = now if began is None else began
-                    yield VideoFrame(index, now - began, rgb)
+                    yield FrameResult.of_pixels(camera.name, rgb, index, now - began)
                     index, pause = index + 1, FIRST_PAUSE_SECONDS
         except MienError as error:
             if began is None:
@@ -133,17 +134,17 @@ def watch(camera: Camera, stop: threading.Event) -> Iterator[VideoFrame | Lost]:
         pause = min(2 * pause, LAST_PAUSE_SECONDS)
 
 
-def _paced(path: Path, stop: threading.Event) -> Iterator[VideoFrame]:
+def _paced(name: str, path: Path, stop: threading.Event) -> Iterator[FrameResult]:
     began: float | None = None
     with closing(read_frames(path)) as frames:  # type: ignore[type-var]
         for frame in frames:
-            if isinstance(frame, Gap):  # what is damaged is passed over
+            if frame.time_seconds is None:  # what is damaged is passed over
                 continue
             now = time.monotonic()
             began = now - frame.time_seconds if began is None else began
             if stop.wait(max(0.0, began + frame.time_seconds - now)):
                 return
-            yield frame
+            yield replace(frame, source=name)
 
 
 def _open(camera: Camera) -> Generator[np.ndarray, None, None]:

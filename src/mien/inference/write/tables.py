@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mien.errors import BadInputError, MissingError, missing_extra
-from mien.inference.parquet import is_parquet
+from mien.inference.write.parquet import is_parquet
 
 _SMOOTHED = "smoothed_"
 _Row = tuple[str, int, float, list[float]]  # source, track, seconds, smoothed probabilities

@@ -6,8 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mien.inference.reading import Seen
-from mien.inference.results import follows
+from mien.inference.results import FrameResult
 
 SIDE = 24
 """Frames are compared as this many by this many mean grey values."""
@@ -20,7 +19,7 @@ MIN_SPREAD = 4.0
 
 
 @dataclass(frozen=True)
-class _Look:
+class _Appearance:
     """What a frame looks like.
 
     Attributes:
@@ -33,7 +32,7 @@ class _Look:
     shares: np.ndarray
     is_scene: bool
 
-    def is_unlike(self, other: "_Look") -> bool:
+    def is_unlike(self, other: "_Appearance") -> bool:
         """Returns whether the two are of two scenes."""
         if not (self.is_scene and other.is_scene):
             return False
@@ -44,23 +43,23 @@ class _Look:
         return likeness < MIN_LIKENESS and shared < MIN_SHARED
 
 
-def mark_cuts(frames: Generator[Seen, None, None]) -> Generator[Seen, None, None]:
+def mark_cuts(frames: Generator[FrameResult, None, None]) -> Generator[FrameResult, None, None]:
     """Yields pictures as they come; frames of videos one late, those that begin a scene marked.
 
     A scene begins where a frame and the one after it are both unlike the one before: what lasts
     for one frame only, a flash, is none. Closing the generator closes `frames`.
     """
-    before: _Look | None = None
-    held: tuple[Seen, _Look] | None = None
+    before: _Appearance | None = None
+    held: tuple[FrameResult, _Appearance] | None = None
     with closing(frames):
-        for seen in frames:
-            if held is not None and not follows(seen, held[0]):
+        for frame in frames:
+            if held is not None and not frame.follows(held[0]):
                 yield _marked(*held, before, None)
                 held = before = None
-            if seen.rgb is None or seen.frame is None:
-                yield seen
+            if frame.rgb is None or frame.frame is None:
+                yield frame
                 continue
-            look = _look_at(seen.rgb)
+            look = _appearance_of(frame.rgb)
             if held is not None:
                 marked, shown = _marked(*held, before, look), held[1]
                 yield marked
@@ -68,18 +67,20 @@ def mark_cuts(frames: Generator[Seen, None, None]) -> Generator[Seen, None, None
                     before is None or marked.is_cut or not shown.is_unlike(before)
                 ):
                     before = shown
-            held = seen, look
+            held = frame, look
         if held is not None:
             yield _marked(*held, before, None)
 
 
-def _marked(seen: Seen, look: _Look, before: _Look | None, after: _Look | None) -> Seen:
+def _marked(
+    frame: FrameResult, look: _Appearance, before: _Appearance | None, after: _Appearance | None
+) -> FrameResult:
     looks = [look] if after is None else [look, after]
     is_cut = before is not None and all(each.is_unlike(before) for each in looks)
-    return replace(seen, is_cut=True) if is_cut else seen
+    return replace(frame, is_cut=True) if is_cut else frame
 
 
-def _look_at(rgb: np.ndarray) -> _Look:
+def _appearance_of(rgb: np.ndarray) -> _Appearance:
     """Returns what a frame, RGB uint8 `[H, W, 3]`, looks like, from every few of its pixels."""
     step = max(1, min(rgb.shape[:2]) // (4 * SIDE))
     few = rgb[::step, ::step]
@@ -93,4 +94,4 @@ def _look_at(rgb: np.ndarray) -> _Look:
         grey = np.add.reduceat(grey, bounds, axis=axis)
         grey /= sizes[:, None] if axis == 0 else sizes
     spread = float(grey.std())
-    return _Look((grey - grey.mean()) / max(spread, 1e-6), shares, spread >= MIN_SPREAD)
+    return _Appearance((grey - grey.mean()) / max(spread, 1e-6), shares, spread >= MIN_SPREAD)

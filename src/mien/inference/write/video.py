@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mien.errors import MienError
-from mien.inference.video import open_video, start_of
+from mien.inference.read.containers import open_video, start_of
 
 if TYPE_CHECKING:
     from av.packet import Packet

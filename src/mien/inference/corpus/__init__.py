@@ -1,0 +1,1 @@
+"""Many videos → a folder with a table for each, read by several processes."""

@@ -1,0 +1,1 @@
+"""Frames in a row → who is who in them, smoothed over time."""

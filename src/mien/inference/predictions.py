@@ -1,0 +1,77 @@
+"""Sources → results → files: all that `mien predict` does, in one call."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mien.inference.analyzer import Analyzer
+from mien.inference.read.sampling import Sampling
+from mien.inference.read.sources import Source
+from mien.inference.write.pictures import open_drawings
+from mien.inference.write.sinks import Sink, Table, create_table
+
+
+@dataclass
+class Tally:
+    """What a run came to.
+
+    Attributes:
+        num_pictures: Pictures, face images and frames of videos; what could not be read too.
+        num_faces: Faces found.
+        errors: Why pictures could not be read.
+    """
+
+    num_pictures: int = 0
+    num_faces: int = 0
+    errors: list[str] = field(default_factory=list)
+
+
+def predict(
+    sources: Sequence[Source],
+    analyzer: Analyzer,
+    sinks: Sequence[Sink] = (),
+    *,
+    csv: str | Path | None = None,
+    parquet: str | Path | None = None,
+    output: str | Path | None = None,
+    sampling: Sampling | None = None,
+    say: Callable[[str], None] = lambda message: None,
+) -> Tally:
+    """Reads the expressions in sources, writes each result as it comes, and returns the counts.
+
+    Args:
+        sources: What `find_sources` returns.
+        analyzer: What reads them.
+        sinks: What else takes the results: anything with `write(result)`.
+        csv: A file for a row per face, one for a picture or frame without.
+        parquet: A file for the same rows, with types; it appears when all is read.
+        output: A folder for annotated pictures and videos; or, of files of face images, a picture
+            (`.png`, `.svg`) for a grid of the first 36.
+        sampling: Which frames of videos; all, unless given.
+        say: Is told, for people, which videos are copied to another kind of file.
+
+    Raises:
+        UsageError: A source would be written over, or cannot be drawn.
+        BadInputError: A file cannot be written.
+        MissingError: pyarrow is needed and not installed.
+    """
+    tally, taking = Tally(), list(sinks)
+    with ExitStack() as stack:
+        if output is not None:
+            drawings = open_drawings(Path(output), sources, sampling, say)
+            taking.append(stack.enter_context(drawings))
+        tables: dict[Table, str | Path | None] = {"csv": csv, "parquet": parquet}
+        for kind, path in tables.items():
+            if path is not None:
+                rows = create_table(Path(path), kind, analyzer.labels, sources)
+                taking.append(stack.enter_context(rows))
+        results = analyzer.results(sources, sampling, keep_pixels=output is not None)
+        for result in stack.enter_context(closing(results)):
+            for sink in taking:
+                sink.write(result)
+            tally.num_pictures += 1
+            tally.num_faces += len(result.faces)
+            if result.error is not None:
+                tally.errors.append(result.error)
+    return tally

@@ -1,0 +1,1 @@
+"""Files, cameras and pixels → frames."""

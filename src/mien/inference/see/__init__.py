@@ -1,0 +1,1 @@
+"""Frames → the faces in them, and face images cut out of them."""

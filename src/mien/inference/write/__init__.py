@@ -1,0 +1,1 @@
+"""Results → lines, tables, pictures and videos; and tables back."""

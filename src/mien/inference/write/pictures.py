@@ -1,0 +1,178 @@
+"""Where results go as pictures: annotated pictures and videos, or a grid of faces."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from mien.errors import UsageError
+from mien.inference.read.sampling import Sampling
+from mien.inference.read.sources import FaceFileSource, Source, VideoSource, source_files
+from mien.inference.results import FrameResult
+from mien.inference.write.drawing import draw_faces
+from mien.inference.write.sinks import Sink, unwritable
+from mien.inference.write.video import VideoWriter, video_suffix
+
+GRID_FACES, _GRID_COLUMNS = 36, 6
+_GRID_SUFFIXES = (".png", ".svg")
+_WRITABLE = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"))
+_LARGEST = {".webp": 16_383, ".jpg": 65_500, ".jpeg": 65_500}
+"""The longest sides, pixels, that these can hold; larger pictures become PNG."""
+
+
+def is_grid(output: Path) -> bool:
+    """Returns whether an output names one picture, not a folder of them."""
+    return output.suffix.lower() in _GRID_SUFFIXES and not output.is_dir()
+
+
+@contextmanager
+def open_drawings(
+    output: Path,
+    sources: Sequence[Source],
+    sampling: Sampling | None = None,
+    say: Callable[[str], None] = lambda message: None,
+) -> Iterator[Sink]:
+    """Yields a sink that draws results: in one picture if `is_grid(output)`, else in a folder.
+
+    In a folder they have the names of the pictures they are made of, below the folder those were
+    found in; a name that is taken gets a number, and kinds that are not written become PNG. Videos
+    become H.264 in MP4, or in Matroska where their sound needs it; they begin and end with the
+    frames that are read.
+
+    Args:
+        output: Where to.
+        sources: All that will be read.
+        sampling: Which frames of videos.
+        say: Is told, for people, which videos are copied to another kind of file.
+
+    Raises:
+        UsageError: A source would be written over, or cannot be drawn so.
+        BadInputError: What is drawn cannot be written.
+    """
+    if is_grid(output):
+        grid = _FaceGrid(output, sources)
+        yield grid
+        grid.save()
+        return
+    targets = _plan_targets(output, sources)
+    for source, target in targets.items():
+        if target.suffix in (".mp4", ".mkv") and Path(source).suffix.lower() != target.suffix:
+            say(f"{source}: its copy is {target}")
+    with closing(_Annotated(targets, sampling or Sampling())) as annotated:
+        yield annotated
+
+
+class _Annotated:
+    """Pictures and videos with what was found drawn on them; on videos what was smoothed."""
+
+    def __init__(self, targets: dict[str, Path], sampling: Sampling) -> None:
+        self._targets, self._sampling = targets, sampling
+        self._video: VideoWriter | None = None
+        self._last: FrameResult | None = None
+
+    def write(self, result: FrameResult) -> None:
+        if self._video is not None and result.error is not None:
+            return  # it may go on behind the damage
+        if self._last is not None and not result.follows(self._last):
+            self.close()
+        self._last = result
+        if result.rgb is None:
+            return
+        target = self._targets[result.source]
+        drawn = draw_faces(result.rgb, [face.as_smoothed() for face in result.faces])
+        try:
+            if result.time_seconds is None:
+                _save_picture(drawn, target)
+                return
+            if self._video is None:
+                height, width = drawn.shape[:2]
+                start, end = self._sampling.start_seconds, self._sampling.end_seconds
+                self._video = VideoWriter(target, Path(result.source), height, width, start, end)
+            self._video.write(drawn, result.time_seconds)
+        except OSError as error:
+            raise unwritable(target, error) from error
+
+    def close(self) -> None:
+        """Completes the video under way, also after a part of it."""
+        if self._video is not None:
+            video, self._video = self._video, None
+            video.close()
+
+
+def _save_picture(rgb: np.ndarray, target: Path) -> None:
+    from PIL import Image
+
+    if max(rgb.shape) > _LARGEST.get(target.suffix.lower(), max(rgb.shape)):
+        target = target.with_suffix(".png")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(rgb).save(target, quality=92)
+
+
+class _FaceGrid:
+    """The first face images and their expressions, in one picture."""
+
+    def __init__(self, path: Path, sources: Sequence[Source]) -> None:
+        names = []
+        for source in sources:
+            if not isinstance(source, FaceFileSource):
+                raise UsageError(
+                    f"{path} would hold a grid of face images, but {source.name} is none; "
+                    "annotated pictures go to a folder"
+                )
+            names.append(source.path.name)
+        self._path, self._names = path, ", ".join(names)
+        self._faces: list[tuple[np.ndarray, str]] = []
+        self._num_read = 0
+
+    def write(self, result: FrameResult) -> None:
+        if result.rgb is None:
+            return
+        self._num_read += 1
+        if len(self._faces) < GRID_FACES:
+            (face,) = result.faces
+            doubt = "?" if face.uncertain else ""
+            self._faces.append((result.rgb, f"{face.expression}{doubt} {face.confidence:.0%}"))
+
+    def save(self) -> None:
+        from mien.plots import draw_face_grid, write_figure
+
+        if not self._faces:
+            return
+        images, captions = zip(*self._faces, strict=True)
+        columns = min(_GRID_COLUMNS, len(images))
+        title = f"{self._names}: {len(images)} of {self._num_read:,} faces, as read"
+        write_figure(draw_face_grid(images, columns, title, captions), self._path)
+
+
+def take_name(name: Path, taken: set[str]) -> Path:
+    """Returns the name, with a number where it is taken already, and takes it."""
+    free, number = name, 2
+    while free.as_posix().casefold() in taken:
+        free, number = name.with_stem(f"{name.stem}-{number}"), number + 1
+    taken.add(free.as_posix().casefold())
+    return free
+
+
+def _plan_targets(folder: Path, sources: Sequence[Source]) -> dict[str, Path]:
+    targets: dict[str, Path] = {}
+    taken: set[str] = set()
+    for source in sources:
+        if isinstance(source, FaceFileSource):
+            raise UsageError(
+                f"{source.path}: face images are not drawn on one by one; name a picture (.png, "
+                ".svg) for a grid of them, or leave --output out"
+            )
+        if source.name in targets:
+            continue
+        name = source.relative
+        if isinstance(source, VideoSource):
+            name = name.with_suffix(video_suffix(source.path))
+        elif name.suffix.lower() not in _WRITABLE:
+            name = name.with_suffix(".png")
+        targets[source.name] = folder / take_name(name, taken)
+    read = source_files(sources)
+    for target in targets.values():
+        if target.resolve() in read:
+            raise UsageError(f"{target} would be written over; choose another folder")
+    return targets

@@ -1,0 +1,32 @@
+"""What both of the service's WebSockets do."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import TypeVar
+
+from starlette.websockets import WebSocket
+
+from mien.serving.security import SUBPROTOCOL
+
+T = TypeVar("T")
+
+
+async def accept(websocket: WebSocket) -> None:
+    """Accepts the handshake, with our subprotocol if it was offered."""
+    offered = SUBPROTOCOL in websocket.scope.get("subprotocols", [])
+    await websocket.accept(SUBPROTOCOL if offered else None)
+
+
+async def first_done(*works: Coroutine[None, None, T]) -> list[T]:
+    """Returns what the first of some coroutines returns, of more if more are done by then.
+
+    They run side by side; those that are not done are cancelled.
+    """
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    return [task.result() for task in tasks if task in done]
