@@ -48,7 +48,7 @@ def read_for(
     """
     size = config.face_size if Path(data).is_dir() else None
     whole = read(data, votes, skip_bad=skip_bad, face_size=size, channels=config.channels)
-    left_out = config.training.get("recipe", {}).get("data", {}).get("drop", ())
+    left_out = config.training.setting("data.drop", ())
     dropped = tuple(name for name in left_out if name in whole.label_names)
     faces = whole.drop_expressions(dropped) if dropped else whole
     return JudgedFaces(faces if split is None else faces.take_split(split), whole, dropped)

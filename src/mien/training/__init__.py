@@ -11,7 +11,17 @@ from mien.memory import HUGE_PAGES
 os.environ.setdefault(HUGE_PAGES, "1")
 
 from mien.run_folder import free_run_folder
+from mien.training.data import TrainingSource
+from mien.training.export import export
 from mien.training.preview import draw_preview, preview
-from mien.training.run import export, resume, train
+from mien.training.run import resume, train
 
-__all__ = ["draw_preview", "export", "free_run_folder", "preview", "resume", "train"]
+__all__ = [
+    "TrainingSource",
+    "draw_preview",
+    "export",
+    "free_run_folder",
+    "preview",
+    "resume",
+    "train",
+]
