@@ -98,3 +98,15 @@ def test_class_weights_and_oversampling(tmp_path):
     grown = prepare(TrainingSource(tmp_path / "faces.csv"), recipe)
     assert list(grown.train.counts().values()) == [30, 30]
     assert grown.train_hash == faces.train_hash, "the faces learnt from are the same"
+
+
+def test_few_faces_are_taken_before_a_class_grows(tmp_path):
+    images, _ = drawn_set(70, seed=11)
+    write_fer_csv(tmp_path / "train.csv", images, np.repeat(np.arange(7), 10), None)
+    source, recipe = TrainingSource(tmp_path / "train.csv"), load_recipe("compact_cnn")
+    few = prepare(source, recipe, max_faces=28)
+    assert few.train.counts() == {**dict.fromkeys(few.train.label_names, 4), "disgust": 16}
+    whole = prepare(source, recipe)
+    assert len(few.selection) == len(whole.selection) == 14
+    assert few.selection_hash == whole.selection_hash
+    assert few.train_hash != whole.train_hash != prepare(source, recipe, 28, seed=1).train_hash

@@ -54,9 +54,9 @@ SMALL_SPACE = 10
 """A space of no more settings for each trial is drawn from without repeating; TPE would repeat."""
 
 _NOT_TRAINED = {
-    "diverged": FloatingPointError,
-    "refused": UsageError,
-    "out of memory": torch.OutOfMemoryError,
+    FloatingPointError: "diverged",
+    UsageError: "refused",
+    torch.OutOfMemoryError: "out of memory",
 }
 
 
@@ -174,9 +174,8 @@ class _Objective:
         except UpdateFinishedTrialError:
             self.console.print(f"trial {trial.number} was taken for dead and taken over by another")
             raise
-        except (FloatingPointError, UsageError, torch.OutOfMemoryError) as error:
-            kind = next(name for name, errors in _NOT_TRAINED.items() if isinstance(error, errors))
-            trial.set_user_attr(ENDED, [kind, str(error)])
+        except tuple(_NOT_TRAINED) as error:
+            trial.set_user_attr(ENDED, [_NOT_TRAINED[type(error)], str(error)])
             raise optuna.TrialPruned(str(error)) from error
 
     def tell(self, study: optuna.Study, found: FrozenTrial) -> None:
@@ -212,7 +211,7 @@ def _run_trials(
     study: optuna.Study, objective: _Objective, num_trials: int, seed: int, output: Path
 ) -> SearchResult:
     """Runs trials until the study is done; a table after each, and the plots at the end."""
-    space, console = objective.space, objective.console
+    space = objective.space
     while not _is_done(study, space, num_trials):
         study.sampler = _sampler(study, space, num_trials, seed)
         try:
@@ -224,11 +223,6 @@ def _run_trials(
     result = result_of(study, space)
     write_result(output, result)
     draw_result(output, result, space)
-    if others := sum(trial.state == "running" for trial in result.trials):
-        console.print(
-            f"trials running elsewhere, or killed a moment ago: {others}; the same command "
-            "goes on with them"
-        )
     return result
 
 
