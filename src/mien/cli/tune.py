@@ -12,6 +12,7 @@ from mien.cli.output import need, note, print_json
 from mien.errors import MienError, UsageError
 
 if TYPE_CHECKING:
+    from mien.training.lr_range import LrRange
     from mien.training.search import SearchResult
 
 
@@ -90,12 +91,8 @@ def tune(
         curve = lr_range_test(recipe, source, output, low, high, settings or [], max_faces, seed)
         if as_json:
             print_json(asdict(curve))
-        elif curve.suggested is None:
-            raise MienError(f"the loss never fell between {low:g} and {high:g}: see {output}")
         else:
-            typer.echo(f"optimizer.lr={curve.suggested:.2g}")
-            broke = f"breaks at {curve.broke_at:.2g}" if curve.broke_at else f"holds to {high:g}"
-            note(f"the loss is lowest at {curve.lowest_at:.2g} and {broke}; see {output}")
+            _print_curve(curve, high, output)
         return
     try:
         result = search(
@@ -125,6 +122,15 @@ def tune(
     if result.recipe is not None and result.recipe.train.teacher_weight:
         command += "".join(f" --teacher {name}" for name in teacher or ())
     note(f"train with it: {command}")
+
+
+def _print_curve(curve: "LrRange", high: float, output: Path) -> None:
+    if curve.suggested is None:
+        low = curve.rates[0]
+        raise MienError(f"the loss never fell between {low:g} and {high:g}: see {output}")
+    typer.echo(f"optimizer.lr={curve.suggested:.2g}")
+    broke = f"breaks at {curve.broke_at:.2g}" if curve.broke_at else f"holds to {high:g}"
+    note(f"the loss is lowest at {curve.lowest_at:.2g} and {broke}; see {output}")
 
 
 def _read_range(text: str) -> tuple[float, float]:

@@ -5,12 +5,11 @@ rate grows linearly and accuracy is drawn; here it grows exponentially, over dec
 training loss is.
 """
 
-import csv
-import io
 import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +17,14 @@ import torch
 import torch.nn.functional as F
 
 from mien.errors import UsageError
+from mien.plots import write_figure
 from mien.plots.search import draw_lr_range
 from mien.recipes import load_recipe
 from mien.training.data import TrainingSource, prepare, refuse_models
 from mien.training.loop import descend, views_and_targets
 from mien.training.optimizers import set_rate
 from mien.training.randomness import Randomness
-from mien.training.search.result import write_picture, write_whole
+from mien.training.search.result import write_table, write_whole
 from mien.training.state import TrainingState, seed_everything, start
 
 CURVE, TABLE = "lr_range.png", "lr_range.csv"
@@ -177,11 +177,8 @@ def _steps(state: TrainingState, rates: Sequence[float]) -> Iterator[tuple[float
 
 def _write(output: Path, result: LrRange) -> None:
     output.mkdir(parents=True, exist_ok=True)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["step", "learning_rate", "loss", "smoothed_loss"])
-    rows = zip(result.rates, result.losses, result.smoothed, strict=True)
-    writer.writerows([step, *row] for step, row in enumerate(rows))
-    write_whole(output / TABLE, text.getvalue().encode())
+    steps = range(len(result.rates))
+    rows = zip(steps, result.rates, result.losses, result.smoothed, strict=True)
+    write_table(output / TABLE, ["step", "learning_rate", "loss", "smoothed_loss"], rows)
     figure = draw_lr_range(result.rates, result.losses, result.smoothed, result.suggested)
-    write_picture(output / CURVE, figure)
+    write_whole(output / CURVE, partial(write_figure, figure))

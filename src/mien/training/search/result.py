@@ -10,10 +10,11 @@ knobs.png     value against each searched knob
 import csv
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial
@@ -22,9 +23,6 @@ from mien.plots import write_figure
 from mien.plots.search import draw_search_history, draw_search_knobs
 from mien.recipes import Recipe
 from mien.training.search.space import SearchSpace
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 TRIALS, BEST, HISTORY, KNOBS = "trials.csv", "best.toml", "history.png", "knobs.png"
 ENDED = "ended"
@@ -125,16 +123,18 @@ def write_result(output: Path, result: SearchResult) -> None:
     """Writes the table and the best recipe; makes the folder where it is not there."""
     output.mkdir(parents=True, exist_ok=True)
     keys = list(result.trials[0].settings) if result.trials else []
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["number", "state", "value", "epoch", "seconds", *keys])
-    for trial in result.trials:
-        seconds = None if trial.seconds is None else round(trial.seconds, 1)
-        settings = (trial.settings.get(key) for key in keys)
-        writer.writerow([trial.number, trial.state, trial.value, trial.epoch, seconds, *settings])
-    write_whole(output / TRIALS, text.getvalue().encode())
+    rows = [
+        [
+            *(trial.number, trial.state, trial.value, trial.epoch),
+            None if trial.seconds is None else round(trial.seconds, 1),
+            *(trial.settings.get(key) for key in keys),
+        ]
+        for trial in result.trials
+    ]
+    write_table(output / TRIALS, ["number", "state", "value", "epoch", "seconds", *keys], rows)
     if result.recipe is not None:
-        write_whole(output / BEST, result.recipe.to_toml().encode())
+        page = result.recipe.to_toml().encode()
+        write_whole(output / BEST, lambda path: path.write_bytes(page))
 
 
 def draw_result(output: Path, result: SearchResult, space: SearchSpace) -> None:
@@ -148,19 +148,19 @@ def draw_result(output: Path, result: SearchResult, space: SearchSpace) -> None:
     settings = {key: [trial.settings[key] for trial in drawn] for key in space.knobs}
     history = draw_search_history(numbers, values, complete, result.metric)
     knobs = draw_search_knobs(settings, values, complete, result.metric, space.log_keys)
-    write_picture(output / HISTORY, history)
-    write_picture(output / KNOBS, knobs)
+    write_whole(output / HISTORY, partial(write_figure, history))
+    write_whole(output / KNOBS, partial(write_figure, knobs))
 
 
-def write_picture(path: Path, figure: "Figure") -> None:
-    """Writes a figure that is there whole or not at all."""
-    temporary = path.with_name(f"{path.stem}.{os.getpid()}.part{path.suffix}")
-    write_figure(figure, temporary)
-    temporary.replace(path)
+def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Writes a CSV that is there whole or not at all."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([header, *rows])
+    write_whole(path, lambda temporary: temporary.write_bytes(text.getvalue().encode()))
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file that is there whole or not at all."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")  # others write here too
-    temporary.write_bytes(content)
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Makes a file that is there whole or not at all, by a function that writes to a path."""
+    temporary = path.with_name(f"{path.stem}.{os.getpid()}.part{path.suffix}")  # others write too
+    write(temporary)
     temporary.replace(path)
