@@ -14,7 +14,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
-from mien.model_folder import read_config, resolve
+from mien.model_folder import TrainingRecord, read_config, resolve
 from mien.plots.style import BLUE, LINE_COLOURS, finish_axes, new_figure, write_figure
 from mien.recipes import list_recipes
 from mien.run_folder import read_info
@@ -191,7 +191,7 @@ def main() -> None:
     """Collects what is asked for and writes page, picture and table."""
     for run in runs_to_collect(__doc__):
         collect(run)
-        record = read_config(run / "model").training
+        record = read_config(run / "model").training.model_dump(mode="json", exclude_unset=True)
         keys = ("parameters", "mmacs", "training_flop", "minutes", "selection", "selection_tta")
         summary = {key: record[key] for key in keys}
         (RECORDS / run.name / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n")
@@ -321,7 +321,8 @@ def draw(groups: dict[str, list[Run]]) -> None:
 def readme_part() -> str:
     """Returns what stands in the README on the models inside, its two marks around it."""
     default, labels = (read_config(resolve(name)).training for name in ("default", "fer2013"))
-    votes, own = default["selection"]["votes"], labels["selection"]
+    assert default.selection and default.selection_tta and labels.selection and labels.selection_tta
+    votes, own = default.selection["votes"], labels.selection
     of_labels = json.loads((RECORDS / "mien_m-0" / VOTES).read_text())
     alarms = votes["false_alarms"]["together"]
     lines = [
@@ -336,9 +337,9 @@ def readme_part() -> str:
         f"({votes['num_clear_neutral']} faces) | {percent(alarms, 'share', 'ci95')} "
         f"| {percent(of_labels['false_alarms']['together'], 'share', 'ci95')} |",
         f"| PublicTest, FER2013's label ({own['num_faces']:,} faces), one view "
-        f"| {percent(default['selection'])} | {percent(own)} |",
-        f"| the same with test-time views (`--tta`) | {percent(default['selection_tta'])} "
-        f"| {percent(labels['selection_tta'])} |",
+        f"| {percent(default.selection)} | {percent(own)} |",
+        f"| the same with test-time views (`--tta`) | {percent(default.selection_tta)} "
+        f"| {percent(labels.selection_tta)} |",
         f"| calibration error (15 equal-mass bins), by what taught it | {votes['ece']:.3f} "
         f"| {own['ece']:.3f} |",
         f"| trained with `mien train --recipe` | {training(default)} | {training(labels)} |",
@@ -348,13 +349,13 @@ def readme_part() -> str:
     return "\n".join(lines)
 
 
-def training(record: dict[str, Any]) -> str:
+def training(record: TrainingRecord) -> str:
     """Returns which recipe trained a model, and what that cost."""
-    recipe = record["recipe"]
-    name = "mien_m_votes" if recipe["train"]["vote_weight"] else "mien_m"
+    name = "mien_m_votes" if record.setting("train.vote_weight") else "mien_m"
+    seed, epochs = record.setting("train.seed"), record.setting("train.epochs")
     return (
-        f"`{name}`, seed {recipe['train']['seed']}: {recipe['train']['epochs']} epochs, "
-        f"{record['training_flop']:.1e} FLOP, {record['minutes']:.0f} minutes ({record['machine']})"
+        f"`{name}`, seed {seed}: {epochs} epochs, {record.training_flop:.1e} FLOP, "
+        f"{record.minutes:.0f} minutes ({record.machine})"
     )
 
 

@@ -20,7 +20,7 @@ from mien.data import FaceSet, read
 from mien.evaluation import wilson_interval
 from mien.labels import EXPRESSIONS
 from mien.recipes import load_recipe
-from mien.training.data import read_training_data
+from mien.training.data import TrainingSource, prepare
 from mien.training.loop import epochs
 from mien.training.state import start
 
@@ -55,7 +55,7 @@ def last_logits(
     settings = [*options.settings, f"train.seed={seed}"]
     if drop:
         settings.append(f"data.drop=['{drop}']")
-    faces = read_training_data(load_recipe(options.recipe, settings), options.data)
+    faces = prepare(TrainingSource(options.data), load_recipe(options.recipe, settings))
     state = start(faces.recipe, faces.train, faces.selection)
     for _ in epochs(state):
         pass

@@ -31,7 +31,7 @@ from mien.inference.see.detectors import create_detector
 from mien.model_folder import CropGeometry
 from mien.pictures import resize
 from mien.recipes import load_recipe
-from mien.training.data import read_training_data
+from mien.training.data import TrainingSource, prepare
 from mien.training.loop import epochs, selection_logits
 from mien.training.state import TrainingState, start
 from mien.views import centre_crop
@@ -138,7 +138,7 @@ def measure(
 ) -> dict[str, Any]:
     """Returns the result of training with one change."""
     recipe = load_recipe(BASELINE, [*VOTES, *CHANGES[name], f"train.seed={seed}"])
-    training = read_training_data(recipe, data, votes=votes)
+    training = prepare(TrainingSource(data, votes), recipe)
     state = start(training.recipe, training.train, training.selection)
     records = list(epochs(state))
     report = score_of(state, faces)

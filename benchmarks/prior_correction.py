@@ -29,9 +29,12 @@ def main() -> None:
     logarithms = np.log(training.soft_labels.mean(axis=0))
     faces, classifier = whole.take_split("PublicTest"), Classifier(arguments.model)
     assert faces.labels is not None
-    recipe = classifier.config.training["recipe"]["train"]
+    record = classifier.config.training
     temperature = classifier.config.temperature
-    logits = classifier.logits(faces.images) + recipe["prior_correction"] * logarithms / temperature
+    logits = (
+        classifier.logits(faces.images)
+        + record.setting("train.prior_correction") * logarithms / temperature
+    )
     print("| correction | majority read % | balanced % | cross-entropy | false alarms % "
           "| read neutral % |\n|---|---|---|---|---|---|")  # fmt: skip
     for correction in CORRECTIONS:

@@ -29,7 +29,7 @@ from mien.evaluation import metrics
 from mien.models import count_macs, create_model
 from mien.plots.style import BLUE, ORANGE, finish_axes, new_figure, plain, write_figure
 from mien.recipes import Recipe, load_recipe
-from mien.training.data import read_training_data
+from mien.training.data import TrainingSource, prepare
 from mien.training.loop import epochs, selection_logits
 from mien.training.state import TrainingState, start
 
@@ -154,7 +154,7 @@ def main() -> None:
 def measure(name: str, seed: int, data: Path) -> dict[str, Any]:
     """Returns the result of training with one change."""
     recipe = load_recipe(BASELINE, [*CHANGES[name], f"train.seed={seed}"])
-    faces = read_training_data(recipe, data)
+    faces = prepare(TrainingSource(data), recipe)
     state = start(faces.recipe, faces.train, faces.selection)
     started = time.perf_counter()
     if name in STARTS:

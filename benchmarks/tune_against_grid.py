@@ -15,8 +15,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch loads
 
 import numpy as np
 
-from mien.training.search import search
-from mien.training.search_result import SearchResult
+from mien.training import TrainingSource
+from mien.training.search import SearchResult, search
 
 LOW, HIGH, NUM_RATES = 1e-4, 5e-3, 10
 
@@ -33,7 +33,7 @@ def main() -> None:
     options = parser.parse_args()
     shared = {
         "recipe": options.recipe,
-        "data": options.data,
+        "source": TrainingSource(options.data),
         "settings": [f"train.epochs={options.epochs}"],
         "max_faces": options.max_faces,
     }

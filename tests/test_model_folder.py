@@ -10,7 +10,7 @@ from onnx import numpy_helper
 
 from mien.classifier import Classifier
 from mien.errors import BadInputError
-from mien.model_folder import METADATA_KEY, resolve, write_manifest
+from mien.model_folder import INSIDE, METADATA_KEY, parse_config, resolve, write_manifest
 from mien.models import load_classifier
 from tiny_model import write_tiny_model
 
@@ -87,3 +87,19 @@ def test_metadata_that_is_no_text_is_refused(tmp_path):
     (folder / "model.onnx").write_bytes(content.replace(b'"surprise"', b'"surpris\xff"'))
     with pytest.raises(BadInputError, match=r"model\.onnx: "):
         Classifier(folder)
+
+
+@pytest.mark.parametrize("name", INSIDE)
+def test_a_config_that_is_read_and_written_stays_as_it_was(name):
+    """Key by key, in its order: what a card or another program reads is not moved."""
+    text = (resolve(name) / "config.json").read_text()
+    assert parse_config(text, name).to_json() == text
+
+
+def test_a_training_record_of_another_version_is_read(tmp_path):
+    page = json.loads((write_tiny_model(tmp_path / "model") / "config.json").read_text())
+    page["training"] = {"epoch": 3, "recipe": {"train": {"old_knob": 1}}, "unheard_of": [1, 2]}
+    config = parse_config(json.dumps(page), "here")
+    assert config.training.epoch == 3
+    assert config.training.setting("train.seed") is config.training.setting("data.drop") is None
+    assert json.loads(config.to_json())["training"] == page["training"]

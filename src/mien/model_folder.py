@@ -44,6 +44,61 @@ class CropGeometry(BaseModel):
     level_eyes: bool = False
 
 
+class TrainingRecord(BaseModel):
+    """What a model was trained on and how, as `config.json` keeps it.
+
+    All is optional: other programs, and other versions of mien, write other parts of it. Unknown
+    keys are kept.
+
+    Attributes:
+        epoch: Whose weights these are.
+        train_split, selection_split: What the faces to learn from and to select on are called.
+        train_faces, selection_faces: How many there were.
+        data_hash, train_hash, selection_hash: `FaceSet.content_hash()` of the whole set and of the
+            two parts.
+        parameters: Of the network.
+        mmacs: Millions of multiply-adds of an answer on one view.
+        training_flop: Floating-point operations of the training.
+        minutes: What it took.
+        selection: `Report.to_json_dict()` on the faces to select on, one view.
+        init, votes, teacher: Names of the model it started from, of the votes and of the teachers.
+        git_revision: Of mien.
+        versions: Of what decides a run's numbers.
+        machine: What it was trained on.
+        recipe: The resolved recipe, as the version of mien that trained it wrote it.
+        selection_tta: As `selection`, with test-time views.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    epoch: int = 0
+    train_split: str = ""
+    selection_split: str = ""
+    train_faces: int = 0
+    selection_faces: int = 0
+    data_hash: str = ""
+    train_hash: str = ""
+    selection_hash: str = ""
+    parameters: int = 0
+    mmacs: float = 0.0
+    training_flop: int | float = 0
+    minutes: float = 0.0
+    selection: dict[str, Any] | None = None
+    init: str | None = None
+    votes: str | None = None
+    teacher: str | None = None
+    git_revision: str | None = None
+    versions: dict[str, str] = {}
+    machine: str = ""
+    recipe: dict[str, Any] = {}
+    selection_tta: dict[str, Any] | None = None
+
+    def setting(self, key: str, default: Any = None) -> Any:
+        """Returns the recipe's value of `section.key`; the default where it has none."""
+        section, _, name = key.partition(".")
+        return self.recipe.get(section, {}).get(name, default)
+
+
 class ModelConfig(BaseModel):
     """The contents of `config.json`.
 
@@ -56,7 +111,7 @@ class ModelConfig(BaseModel):
         mean, std: Normalisation inside the network, on pixels scaled to [0, 1].
         crop: How face images are cut around a detected face.
         temperature: Already applied inside the network; kept for the record.
-        training: What it was trained on and how (free-form JSON).
+        training: What it was trained on and how.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -72,7 +127,7 @@ class ModelConfig(BaseModel):
     std: tuple[float, ...] = (0.5,)
     crop: CropGeometry = CropGeometry()
     temperature: float = Field(default=1.0, gt=0)
-    training: dict[str, Any] = {}
+    training: TrainingRecord = TrainingRecord()
 
     @model_validator(mode="after")
     def _consistent(self) -> "ModelConfig":
@@ -86,7 +141,9 @@ class ModelConfig(BaseModel):
 
     def to_json(self) -> str:
         """Returns the config as indented JSON text."""
-        return json.dumps(self.model_dump(mode="json"), indent=2) + "\n"
+        page = self.model_dump(mode="json", exclude={"training"})
+        record = self.training.model_dump(mode="json", exclude_unset=True)
+        return json.dumps({**page, "training": record}, indent=2) + "\n"
 
 
 def resolve(model: str | Path) -> Path:
@@ -185,39 +242,3 @@ def verify(path: Path) -> None:
 def _digest(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def describe_inside() -> list[dict[str, Any]]:
-    """Returns what the models that come with mien are for and how good, ready for JSON.
-
-    Keys: `name`, `purpose`, `architecture`, `parameters`, and `accuracy` on the split that each was
-    selected on: by what it is held against, the best of one view and test-time views.
-    """
-    rows = []
-    for name, purpose in INSIDE.items():
-        config = read_config(resolve(name))
-        record = config.training
-        accuracy: dict[str, dict[str, Any]] = {}
-        for key in ("selection", "selection_tta"):
-            report = record.get(key, {})
-            for truth, part in (
-                ("most annotators say", report.get("votes")),
-                ("FER2013's label says", report),
-            ):
-                if part and part["accuracy"] > accuracy.get(truth, {}).get("accuracy", 0):
-                    accuracy[truth] = {
-                        "accuracy": part["accuracy"],
-                        "ci95": part["accuracy_ci95"],
-                        "faces": part["num_faces"],
-                        "views": report["num_views"],
-                    }
-        rows.append(
-            {
-                "name": name,
-                "purpose": purpose,
-                "architecture": config.architecture,
-                "parameters": record.get("parameters", 0),
-                "accuracy": accuracy,
-            }
-        )
-    return rows

@@ -8,6 +8,7 @@ import pytest
 
 from drawn_faces import drawn_set, write_fer_csv
 from mien.errors import UsageError
+from mien.training import TrainingSource
 from mien.training.lr_range import lr_range_test, read_curve
 
 RATES = [1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1]
@@ -52,7 +53,7 @@ def data(tmp_path_factory) -> Path:
 
 def test_a_run_over_drawn_faces(data, tmp_path):
     small = ["data.input_size=24", "train.batch_size=32", "augment.flip=random"]
-    curve = lr_range_test("logistic", data, tmp_path / "range", 1e-6, 10, small)
+    curve = lr_range_test("logistic", TrainingSource(data), tmp_path / "range", 1e-6, 10, small)
     rows = list(csv.DictReader((tmp_path / "range" / "lr_range.csv").read_text().splitlines()))
     assert [float(row["loss"]) for row in rows] == list(curve.losses)
     assert [float(row["smoothed_loss"]) for row in rows] == list(curve.smoothed)
@@ -67,16 +68,18 @@ def test_a_run_over_drawn_faces(data, tmp_path):
     assert curve.suggested is not None
     assert 1e-4 < curve.suggested <= curve.lowest_at < curve.broke_at < 10
     assert len(curve.rates) < 200, "it stops when the loss has diverged"
-    again = lr_range_test("logistic", data, tmp_path / "again", 1e-6, 10, small)
+    again = lr_range_test("logistic", TrainingSource(data), tmp_path / "again", 1e-6, 10, small)
     assert again == curve
 
 
 def test_a_loss_that_is_no_number_is_said(data, tmp_path):
     with pytest.raises(UsageError, match="no number"):
-        lr_range_test("logistic", data, tmp_path / "x", 1e37, 1e38, ["data.input_size=24"])
+        lr_range_test(
+            "logistic", TrainingSource(data), tmp_path / "x", 1e37, 1e38, ["data.input_size=24"]
+        )
 
 
 @pytest.mark.parametrize(("low", "high"), [(1, 1), (1, 0.1), (0, 1), (-1, 1), (1, float("inf"))])
 def test_a_range_has_two_ends(low, high, tmp_path):
     with pytest.raises(UsageError, match="from low to high"):
-        lr_range_test("logistic", "gone.csv", tmp_path, low, high)
+        lr_range_test("logistic", TrainingSource("gone.csv"), tmp_path, low, high)

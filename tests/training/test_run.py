@@ -21,8 +21,8 @@ from mien.recipes import load_recipe
 from mien.run_folder import check_free, read_info, read_metrics
 from mien.training import export, free_run_folder, resume, train
 from mien.training.data import choose_faces
+from mien.training.fine_tuning import initial_weights
 from mien.training.loop import epochs
-from mien.training.run import initial_weights
 from mien.training.state import start
 
 
@@ -78,8 +78,8 @@ def test_the_model_folder_gives_the_figures_of_the_last_epoch(run, data):
     last = read_metrics(run)[-1]
     assert report.accuracy == pytest.approx(last["accuracy"])
     config = read_config(run / "model")
-    assert config.training["selection"]["accuracy"] == pytest.approx(report.accuracy)
-    assert config.training["selection"]["log_loss"] == pytest.approx(report.log_loss, abs=1e-4)
+    assert config.training.selection["accuracy"] == pytest.approx(report.accuracy)
+    assert config.training.selection["log_loss"] == pytest.approx(report.log_loss, abs=1e-4)
     assert report.log_loss <= last["log_loss"] + 1e-6, "the temperature was fitted"
 
 
@@ -166,10 +166,10 @@ def test_resume_refuses_what_is_no_run_or_other_data(run, data, tmp_path):
 def test_export_writes_either_epoch(run, tmp_path):
     last = export(run, tmp_path / "last", "last")
     best = export(run, tmp_path / "best", "best")
-    assert read_config(last).training["epoch"] == 3
+    assert read_config(last).training.epoch == 3
     records = read_metrics(run)[::-1]
     expected = max(records, key=lambda record: (record["accuracy"], -record["epoch"]))
-    assert read_config(best).training["epoch"] == expected["epoch"]
+    assert read_config(best).training.epoch == expected["epoch"]
     with pytest.raises(UsageError, match="not an empty folder"):
         export(run, last)
 

@@ -19,9 +19,8 @@ from mien.data import assign_folds, read, write_teacher
 from mien.errors import UsageError
 from mien.recipes import load_recipe
 from mien.training import checkpoint
-from mien.training.data import read_training_data
+from mien.training.data import TrainingSource, prepare
 from mien.training.lr_range import lr_range_test
-from mien.training.search_faces import faces_for_trials
 from mien.training.state import start
 
 NUM_FACES, NUM_TRAINING = 60, 40
@@ -49,8 +48,8 @@ def recipe(*settings: str):
 
 def test_targets_are_the_weighted_mean_of_label_votes_and_teacher(files):
     data, votes, teacher = files
-    plain = read_training_data(recipe(), data)
-    mixed = read_training_data(recipe(*WEIGHTS), data, votes=votes, teacher=teacher)
+    plain = prepare(TrainingSource(data), recipe())
+    mixed = prepare(TrainingSource(data, votes, (str(teacher),)), recipe(*WEIGHTS))
     with np.load(teacher) as archive:
         logits = archive["logits"].astype(float)
     taught = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
@@ -70,9 +69,9 @@ def test_targets_are_the_weighted_mean_of_label_votes_and_teacher(files):
 def test_opinions_and_weights_go_together(files):
     data, votes, _ = files
     with pytest.raises(UsageError, match=r"--votes without a weight: set train.vote_weight"):
-        read_training_data(recipe(), data, votes=votes)
+        prepare(TrainingSource(data, votes), recipe())
     with pytest.raises(UsageError, match=r"train.teacher_weight is 0.5: name the file"):
-        read_training_data(recipe(*WEIGHTS), data, votes=votes)
+        prepare(TrainingSource(data, votes), recipe(*WEIGHTS))
     with pytest.raises(UsageError, match=r"sum to more than 1"):
         recipe("train.vote_weight=0.6", "train.teacher_weight=0.6")
 
@@ -100,13 +99,8 @@ def test_a_run_keeps_its_votes_and_its_teacher(files, tmp_path):
     assert "targets_hash was" in str(result.exception) + result.output
 
 
-def test_a_search_learns_from_the_same_targets(files, tmp_path):
-    data, votes, teacher = files
-    mixed = read_training_data(recipe(*WEIGHTS), data, votes=votes, teacher=teacher)
-    faces_for = faces_for_trials(data, None, 0, votes=votes, teacher=(str(teacher),))
-    _, train, selection = faces_for(recipe(*WEIGHTS))
-    assert (train.soft_labels == mixed.train.soft_labels).all()
-    assert selection.soft_labels is None
+def test_a_search_asks_for_the_teacher_that_it_weighs(files, tmp_path):
+    data, _, teacher = files
     words = ["tune", "--recipe", "logistic", "--data", str(data), "--output", str(tmp_path / "s")]
     for setting in ("train.epochs=1", "train.batch_size=16"):
         words += ["--set", setting]
@@ -132,15 +126,21 @@ def test_a_search_learns_from_the_same_targets(files, tmp_path):
 def test_the_rate_test_asks_for_the_teacher(files, tmp_path):
     with pytest.raises(UsageError, match=r"name the file with --teacher"):
         lr_range_test(
-            "logistic", files[0], tmp_path / "out", 1e-4, 1.0, ["train.teacher_weight=0.5"]
+            "logistic",
+            TrainingSource(files[0]),
+            tmp_path / "out",
+            1e-4,
+            1.0,
+            ["train.teacher_weight=0.5"],
         )
 
 
 def test_a_fold_is_left_out_of_training_alone(files):
     data = files[0]
-    whole = read_training_data(recipe(), data)
+    whole = prepare(TrainingSource(data), recipe())
     kept = [
-        read_training_data(recipe("data.folds=4", f"data.fold={fold}"), data) for fold in range(4)
+        prepare(TrainingSource(data), recipe("data.folds=4", f"data.fold={fold}"))
+        for fold in range(4)
     ]
     folds = assign_folds(whole.train.labels, 4, 42)
     for fold, part in enumerate(kept):
@@ -183,9 +183,9 @@ def test_selection_by_votes_measures_their_majority_and_shares(files, tmp_path):
 def test_selection_by_votes_wants_them_and_is_part_of_what_a_run_is(files):
     data, votes, _ = files
     with pytest.raises(UsageError, match="selection_truth is votes: name the file with --votes"):
-        read_training_data(recipe("train.selection_truth=votes"), data)
-    voted = read_training_data(recipe(*VOTED), data, votes=votes)
-    labelled = read_training_data(recipe("train.vote_weight=1.0"), data, votes=votes)
+        prepare(TrainingSource(data), recipe("train.selection_truth=votes"))
+    voted = prepare(TrainingSource(data, votes), recipe(*VOTED))
+    labelled = prepare(TrainingSource(data, votes), recipe("train.vote_weight=1.0"))
     assert voted.identity != labelled.identity
     assert voted.selection_hash == labelled.selection_hash
     assert labelled.selection.votes is None
@@ -194,7 +194,7 @@ def test_selection_by_votes_wants_them_and_is_part_of_what_a_run_is(files):
         lines[1 + line] = lines[1 + line].replace(",2,0,0,0,0,6,", ",6,0,0,0,0,2,")
         other = votes.with_name(f"other{line}.csv")
         other.write_text("\n".join(lines) + "\n")
-        assert read_training_data(recipe(*VOTED), data, votes=other).identity != voted.identity
+        assert prepare(TrainingSource(data, other), recipe(*VOTED)).identity != voted.identity
 
 
 def test_files_that_moved_can_be_named_anew(files, tmp_path):

@@ -14,7 +14,7 @@ from mien.classifier import Classifier
 from mien.cli import app
 from mien.errors import MissingError, UsageError
 from mien.recipes import load_recipe
-from mien.training.data import read_training_data
+from mien.training.data import TrainingSource, prepare
 from mien.training.loop import views_and_targets
 from mien.training.randomness import Randomness
 from mien.training.state import start
@@ -52,6 +52,10 @@ def teachers(data, tmp_path_factory) -> list[Path]:
     return runs
 
 
+def source_of(data: Path, teachers: list[Path]) -> TrainingSource:
+    return TrainingSource(data, teacher=tuple(map(str, teachers)))
+
+
 def student(*settings: str):
     return load_recipe("logistic", [*SMALL, *settings])
 
@@ -59,8 +63,8 @@ def student(*settings: str):
 def test_the_targets_are_what_the_teachers_say_of_the_very_views(data, teachers):
     """Asked again, by their ONNX networks, about the pixels that the student was given."""
     recipe = student("train.teacher_weight=1", "augment.mixup=0")
-    faces = read_training_data(recipe, data, teacher=teachers)
-    state = start(faces.recipe, faces.train, faces.selection, teachers=faces.teachers)
+    faces = prepare(source_of(data, teachers), recipe)
+    state = start(faces.recipe, faces.train, faces.selection, teachers=faces.source.models)
     randomness = Randomness.of(0, 1, 0, torch.device("cpu"))
     classifier = state.classifier(state.bare_net)
     views, targets = views_and_targets(state, classifier, torch.arange(8), 1, 44, randomness)
@@ -80,8 +84,8 @@ def test_label_votes_and_teachers_have_their_weights(data, teachers):
     recipes = [student(f"train.teacher_weight={weight}") for weight in (0.5, 1.0)]
     targets = []
     for recipe in recipes:
-        faces = read_training_data(recipe, data, teacher=teachers)
-        state = start(faces.recipe, faces.train, faces.selection, teachers=faces.teachers)
+        faces = prepare(source_of(data, teachers), recipe)
+        state = start(faces.recipe, faces.train, faces.selection, teachers=faces.source.models)
         for has_teachers in (True, False):
             state.teachers = state.teachers if has_teachers else None
             classifier = state.classifier(state.bare_net)
@@ -95,8 +99,8 @@ def test_label_votes_and_teachers_have_their_weights(data, teachers):
 def test_a_student_sees_smaller_views_of_what_its_teachers_see(data, teachers):
     recipe = student("train.teacher_weight=1", "train.sizes=[[0.5, 32], [0.5, 44]]")
     recipe = recipe.model_copy(update={"model": load_recipe("mien_s").model})
-    faces = read_training_data(recipe, data, teacher=teachers)
-    state = start(faces.recipe, faces.train, faces.selection, teachers=faces.teachers)
+    faces = prepare(source_of(data, teachers), recipe)
+    state = start(faces.recipe, faces.train, faces.selection, teachers=faces.source.models)
     classifier = state.classifier(state.bare_net)
     small, large = (
         views_and_targets(
@@ -140,8 +144,8 @@ def test_a_model_that_cannot_teach_says_why(data, teachers, tmp_path):
     weight = "train.teacher_weight=0.5"
 
     def asked(recipe, *teacher: str):
-        faces = read_training_data(recipe, data, teacher=teacher)
-        start(faces.recipe, faces.train, faces.selection, teachers=faces.teachers)
+        faces = prepare(TrainingSource(data, teacher=teacher), recipe)
+        start(faces.recipe, faces.train, faces.selection, teachers=faces.source.models)
 
     with pytest.raises(UsageError, match=r"run0 cannot teach: it sees 44 pixels .* shows 48"):
         asked(student(weight, "data.input_size=48"), str(teachers[0]))

@@ -52,7 +52,7 @@ def models(
 
 
 def _print_pretrained(as_json: bool) -> None:
-    from mien.model_folder import describe_inside
+    from mien.evaluation.inside import describe_inside
 
     rows = describe_inside()
     if as_json:

@@ -62,7 +62,7 @@ def train(
     page = load_recipe(name, settings or [])
     run = output or training.free_run_folder(Path("runs"), Path(name).stem)
     with _told_how_to_resume(run):
-        training.train(page, data, run, init, skip_bad, votes, teacher)
+        training.train(page, data, run, init, votes=votes, teacher=teacher, skip_bad=skip_bad)
     typer.echo(run)
 
 

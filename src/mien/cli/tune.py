@@ -1,8 +1,6 @@
 """`mien tune`: a recipe and what to vary → trials and the best recipe."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +13,8 @@ from mien.errors import MienError, UsageError
 from mien.memory import reuse_freed_memory
 
 if TYPE_CHECKING:
-    from mien.training.search_result import SearchResult
+    from mien.training.lr_range import LrRange
+    from mien.training.search import SearchResult
 
 
 def tune(
@@ -82,39 +81,25 @@ def tune(
     """
     need("optuna", "train")
     reuse_freed_memory()
+    from mien.training import TrainingSource
     from mien.training.lr_range import lr_range_test
     from mien.training.search import search
 
+    source = TrainingSource(data, votes, tuple(teacher or ()), skip_bad)
     if lr_range is not None:
         if searches or storage:
             raise UsageError("--lr-range is a test of its own: leave --search and --storage out")
         low, high = _read_range(lr_range)
-        curve = lr_range_test(
-            recipe,
-            data,
-            output,
-            low,
-            high,
-            settings or [],
-            max_faces,
-            seed,
-            skip_bad,
-            votes=votes,
-            teacher=teacher,
-        )
+        curve = lr_range_test(recipe, source, output, low, high, settings or [], max_faces, seed)
         if as_json:
             print_json(asdict(curve))
-        elif curve.suggested is None:
-            raise MienError(f"the loss never fell between {low:g} and {high:g}: see {output}")
         else:
-            typer.echo(f"optimizer.lr={curve.suggested:.2g}")
-            broke = f"breaks at {curve.broke_at:.2g}" if curve.broke_at else f"holds to {high:g}"
-            note(f"the loss is lowest at {curve.lowest_at:.2g} and {broke}; see {output}")
+            _print_curve(curve, high, output)
         return
-    with _told_how_to_go_on(output):
+    try:
         result = search(
             recipe,
-            data,
+            source,
             output,
             searches or [],
             settings=settings or [],
@@ -123,10 +108,10 @@ def tune(
             seed=seed,
             storage=storage,
             prune=prune,
-            skip_bad=skip_bad,
-            votes=votes,
-            teacher=teacher,
         )
+    except KeyboardInterrupt as interrupt:
+        words = f"what is finished is in {output}; go on with the same command"
+        raise KeyboardInterrupt(words) from interrupt
     if as_json:
         print_json(result.to_json_dict())
     else:
@@ -141,6 +126,15 @@ def tune(
     note(f"train with it: {command}")
 
 
+def _print_curve(curve: "LrRange", high: float, output: Path) -> None:
+    if curve.suggested is None:
+        low = curve.rates[0]
+        raise MienError(f"the loss never fell between {low:g} and {high:g}: see {output}")
+    typer.echo(f"optimizer.lr={curve.suggested:.2g}")
+    broke = f"breaks at {curve.broke_at:.2g}" if curve.broke_at else f"holds to {high:g}"
+    note(f"the loss is lowest at {curve.lowest_at:.2g} and {broke}; see {output}")
+
+
 def _read_range(text: str) -> tuple[float, float]:
     try:
         low, high = (float(word) for word in text.strip("[]() ").split(","))
@@ -150,18 +144,11 @@ def _read_range(text: str) -> tuple[float, float]:
     return low, high
 
 
-@contextmanager
-def _told_how_to_go_on(output: Path) -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt as interrupt:
-        words = f"what is finished is in {output}; go on with the same command"
-        raise KeyboardInterrupt(words) from interrupt
-
-
 def _print_result(result: "SearchResult") -> None:
     from rich.console import Console
     from rich.table import Table
+
+    from mien.training.search.result import short
 
     table = Table(box=None, padding=(0, 1), pad_edge=False)
     table.add_column("trial", justify="right")
@@ -178,16 +165,12 @@ def _print_result(result: "SearchResult") -> None:
             "" if trial.value is None else f"{trial.value:.4f}",
             "" if trial.epoch is None else str(trial.epoch),
             "" if trial.seconds is None else f"{trial.seconds:.1f}",
-            *(_short(trial.settings.get(key)) for key in keys),
+            *(short(trial.settings.get(key)) for key in keys),
         )
     # Only a terminal has a width to fit; a file or pipe gets every column whole.
     width = None if sys.stdout.isatty() else 1000
     Console(width=width, highlight=False, markup=False, emoji=False).print(table)
     if result.best is not None:
-        words = "  ".join(f"{key}={_short(value)}" for key, value in result.best.settings.items())
+        words = "  ".join(f"{key}={short(value)}" for key, value in result.best.settings.items())
         typer.echo(f"\nbest: {result.metric} {result.best.value:.4f} at epoch {result.best.epoch}")
         typer.echo(words)
-
-
-def _short(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

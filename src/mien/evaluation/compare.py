@@ -180,11 +180,9 @@ def _group(members: dict[int, Evaluation]) -> Group:
 def _recipe_and_seed(config: ModelConfig) -> tuple[str, int | None]:
     """Returns what seeds of one recipe have in common, as text, and the seed; None without one."""
     record = config.training
-    recipe = record.get("recipe", {})
-    train = dict(recipe.get("train", {}))
-    seed = train.pop("seed", None)
-    shared = [{**recipe, "train": train}, record.get("train_hash"), record.get("init")]
-    return json.dumps(shared, sort_keys=True), seed
+    train = {**record.recipe.get("train", {}), "seed": None}
+    shared = [{**record.recipe, "train": train}, record.train_hash, record.init]
+    return json.dumps(shared, sort_keys=True), record.setting("train.seed")
 
 
 def _true_names(evaluation: Evaluation) -> list[str]:

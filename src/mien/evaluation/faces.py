@@ -49,7 +49,7 @@ def read_for(
     """
     size = config.face_size if Path(data).is_dir() else None
     whole = read(data, votes, skip_bad=skip_bad, face_size=size, channels=config.channels)
-    left_out = config.training.get("recipe", {}).get("data", {}).get("drop", ())
+    left_out = config.training.setting("data.drop", ())
     dropped = tuple(name for name in left_out if name in whole.label_names)
     faces = whole.drop_expressions(dropped) if dropped else whole
     return JudgedFaces(faces if split is None else faces.take_split(split), whole, dropped)
@@ -72,18 +72,18 @@ def honesty_warning(
     """
     record = config.training
     digest = faces.without_opinions().content_hash()
-    if digest == record.get("selection_hash"):
+    if digest == record.selection_hash:
         return "these are the faces the model was selected on: the figures are optimistic"
-    if digest == record.get("train_hash"):
+    if digest == record.train_hash:
         return "these are the faces the model was trained on: the figures say nothing of new faces"
-    train_split = record.get("recipe", {}).get("data", {}).get("train_split")
+    train_split = record.setting("data.train_split")
     from_training_set = (
-        source is not None and source.without_opinions().content_hash() == record.get("data_hash")
+        source is not None and source.without_opinions().content_hash() == record.data_hash
     )
     part_of_training = (
         from_training_set and train_split and find_split(train_split, faces.split_names)
     )
-    if digest == record.get("data_hash") or part_of_training:
+    if digest == record.data_hash or part_of_training:
         return (
             "among these faces are those the model was trained on: the figures say little of new "
             "faces; evaluate on a split of its own"

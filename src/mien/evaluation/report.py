@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from mien.classifier import Classifier
 from mien.data import FaceSet
@@ -54,6 +55,15 @@ class Report:
         if self.votes is None:
             del document["votes"]
         return document
+
+
+def read_report(document: dict[str, Any]) -> Report:
+    """Returns the report that `Report.to_json_dict` gave; keys of other versions are left out.
+
+    Raises:
+        pydantic.ValidationError: It is no such document.
+    """
+    return TypeAdapter(Report).validate_python(document)
 
 
 def score(

@@ -1,7 +1,10 @@
 """The model card: what a model folder's README says, written from its config alone."""
 
-from typing import Any
+from collections.abc import Mapping, Sequence
 
+from mien.evaluation import Report
+from mien.evaluation.metrics import ClassReport
+from mien.evaluation.report import read_report
 from mien.model_folder import ModelConfig
 from mien.text import markdown
 
@@ -60,48 +63,46 @@ Elsewhere such systems are high-risk under that act, and people must be told (Ar
 
 
 def model_card(config: ModelConfig) -> str:
-    """Returns the model card as Markdown."""
+    """Returns the model card as Markdown; the config's training record must have a report."""
     record = config.training
-    report = record["selection"]
+    reports = [read_report(each) for each in (record.selection, record.selection_tta) if each]
     crop = config.input_size < config.face_size
     part = f"the middle of a {config.face_size} px face" if crop else "the whole face"
     return _CARD.format(
         title=f"Model card: {config.architecture}",
         architecture=config.architecture,
-        parameters=f"{record['parameters']:,}",
-        mmacs=f"{record['mmacs']:.1f}",
+        parameters=f"{record.parameters:,}",
+        mmacs=f"{record.mmacs:.1f}",
         labels=", ".join(map(markdown, config.labels)),
         input_size=config.input_size,
         channels=config.channels,
         seen=f"{part}, {'grey' if config.channels == 1 else 'RGB'}",
         num_labels=len(config.labels),
         temperature=config.temperature,
-        train_faces=f"{record['train_faces']:,}",
-        train_split=markdown(record["train_split"]),
-        selection_faces=f"{record['selection_faces']:,}",
-        selection_split=markdown(record["selection_split"]),
-        epoch=record["epoch"],
-        epochs=record["recipe"]["train"]["epochs"],
-        flop=record["training_flop"],
-        machine=record["machine"],
-        seed=record["recipe"]["train"]["seed"],
-        minutes=f"{record['minutes']:.0f}",
-        data_hash=record["data_hash"],
-        versions=", ".join(f"{name} {value}" for name, value in record["versions"].items()),
-        votes=_votes(record),
-        own=", against FER2013's own labels" if "votes" in report else "",
-        overall="\n".join(
-            _overall(record[key]) for key in ("selection", "selection_tta") if key in record
-        ),
-        per_class=_class_rows(report),
+        train_faces=f"{record.train_faces:,}",
+        train_split=markdown(record.train_split),
+        selection_faces=f"{record.selection_faces:,}",
+        selection_split=markdown(record.selection_split),
+        epoch=record.epoch,
+        epochs=record.setting("train.epochs"),
+        flop=record.training_flop,
+        machine=record.machine,
+        seed=record.setting("train.seed"),
+        minutes=f"{record.minutes:.0f}",
+        data_hash=record.data_hash,
+        versions=", ".join(f"{name} {value}" for name, value in record.versions.items()),
+        votes=_votes(reports),
+        own=", against FER2013's own labels" if reports[0].votes else "",
+        overall="\n".join(map(_overall, reports)),
+        per_class=_class_rows(reports[0].per_class),
     )
 
 
-def _overall(report: dict[str, Any]) -> str:
-    low, high = report["accuracy_ci95"]
+def _overall(report: Report) -> str:
+    low, high = report.accuracy_ci95
     return (
-        f"| {report['num_views']} | **{report['accuracy']:.2%}** | {low:.2%} to {high:.2%} "
-        f"| {report['balanced_accuracy']:.2%} | {report['log_loss']:.4f} | {report['ece']:.4f} |"
+        f"| {report.num_views} | **{report.accuracy:.2%}** | {low:.2%} to {high:.2%} "
+        f"| {report.balanced_accuracy:.2%} | {report.log_loss:.4f} | {report.ece:.4f} |"
     )
 
 
@@ -141,43 +142,41 @@ for {label_agreement:.1%} of the faces above.
 """
 
 
-def _votes(record: dict[str, Any]) -> str:
+def _votes(reports: Sequence[Report]) -> str:
     """Returns the card's part on annotators; empty for a model that was not selected by them."""
-    votes = record["selection"].get("votes")
+    votes = reports[0].votes
     if votes is None:
         return ""
     alarms = [
-        f"| {markdown(name)} | {share['count']} | {share['share']:.2%} "
-        f"| {share['ci95'][0]:.2%} to {share['ci95'][1]:.2%} |"
-        for name, share in votes["false_alarms"].items()
+        f"| {markdown(name)} | {share.count} | {share.share:.2%} "
+        f"| {share.ci95[0]:.2%} to {share.ci95[1]:.2%} |"
+        for name, share in votes.false_alarms.items()
     ]
-    if votes["read_neutral"]:
-        share = votes["read_neutral"]
+    if votes.read_neutral:
+        share = votes.read_neutral
         alarms.append(
-            f"| *of {votes['num_clear_expression']:,} with another clear expression: neutral* "
-            f"| {share['count']} | {share['share']:.2%} "
-            f"| {share['ci95'][0]:.2%} to {share['ci95'][1]:.2%} |"
+            f"| *of {votes.num_clear_expression:,} with another clear expression: neutral* "
+            f"| {share.count} | {share.share:.2%} "
+            f"| {share.ci95[0]:.2%} to {share.ci95[1]:.2%} |"
         )
     overall = []
-    for key in ("selection", "selection_tta"):
-        if key in record:
-            each = record[key]["votes"]
-            low, high = (f"{end:.2%}" for end in each["accuracy_ci95"])
+    for report in reports:
+        if each := report.votes:
+            low, high = (f"{end:.2%}" for end in each.accuracy_ci95)
             overall.append(
-                f"| {record[key]['num_views']} | **{each['accuracy']:.2%}** | {low} to {high} "
-                f"| {each['balanced_accuracy']:.2%} | {each['cross_entropy']:.4f} "
-                f"| {each['ece']:.4f} |"
+                f"| {report.num_views} | **{each.accuracy:.2%}** | {low} to {high} "
+                f"| {each.balanced_accuracy:.2%} | {each.cross_entropy:.4f} | {each.ece:.4f} |"
             )
     return _VOTES.format(
-        **votes | {"per_class": _class_rows(votes)},
+        **vars(votes) | {"per_class": _class_rows(votes.per_class)},
         alarms="\n".join(alarms),
         overall="\n".join(overall),
     )
 
 
-def _class_rows(report: dict[str, Any]) -> str:
+def _class_rows(per_class: Mapping[str, ClassReport]) -> str:
     return "\n".join(
-        f"| {markdown(name)} | {row['precision']:.3f} | {row['recall']:.3f} | {row['f1']:.3f} "
-        f"| {row['support']} |"
-        for name, row in report["per_class"].items()
+        f"| {markdown(name)} | {row.precision:.3f} | {row.recall:.3f} | {row.f1:.3f} "
+        f"| {row.support} |"
+        for name, row in per_class.items()
     )

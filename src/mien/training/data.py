@@ -1,19 +1,19 @@
 """What a recipe makes of a labelled set: the faces to learn from and those to select on."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from mien.classifier import as_channels
-from mien.data import FaceSet, assign_folds, grow, join_votes, oversample, read_teacher
-from mien.data import read as read_faces
+from mien.data import FaceSet, assign_folds, grow, join_votes, oversample, read, read_teacher
 from mien.errors import BadInputError, UsageError
 from mien.models import normalisation_of
 from mien.recipes import Recipe
-from mien.run_folder import identity_of
+from mien.run_folder import RunInfo, identity_of
 from mien.training.state import channels_of
 from mien.training.teaching import LOGITS, TeacherNames, teacher_names, teachers_hash
 
@@ -21,10 +21,53 @@ _SHOWN_PROBLEMS = 3
 
 
 @dataclass(frozen=True)
+class TrainingSource:
+    """Where training faces come from, and what else than their labels says how they look.
+
+    Attributes:
+        data: A labelled set, as `mien.data.read` takes it.
+        votes: FER+'s votes of the same rows, for `train.vote_weight` and `train.selection_truth`.
+        teacher: For `train.teacher_weight`: one file of a teacher's logits of the training faces
+            (.npz), or models that answer on each view.
+        skip_bad: Leave unreadable rows of the data out instead of refusing it.
+    """
+
+    data: str | Path
+    votes: str | Path | None = None
+    teacher: tuple[str, ...] = ()
+    skip_bad: bool = False
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The teachers that are models; the others are files of logits."""
+        return tuple(name for name in self.teacher if not name.endswith(LOGITS))
+
+
+def refuse_models(source: TrainingSource) -> None:
+    """Raises UsageError if a model teaches, which only whole trainings take."""
+    if source.models:
+        raise UsageError(
+            f"{source.models[0]}: trials take a file of a teacher's logits (.npz) only, not a model"
+        )
+
+
+def source_of(
+    info: RunInfo,
+    data: str | Path | None = None,
+    votes: str | Path | None = None,
+    teacher: TeacherNames = None,
+) -> TrainingSource:
+    """Returns where a run's faces are; what is named stands for what has moved since."""
+    names = teacher_names(teacher) or info.teacher
+    return TrainingSource(data or info.data, votes or info.votes, names, info.skip_bad)
+
+
+@dataclass(frozen=True)
 class TrainingData:
     """Faces as a run uses them.
 
     Attributes:
+        source: Where they came from.
         recipe: The recipe with its numbers filled in.
         train: Faces to learn from, rare classes grown where the recipe says so.
         selection: Faces to select on.
@@ -35,10 +78,10 @@ class TrainingData:
         selection_hash: Of the selection faces.
         targets_hash: Of the training faces' soft labels, of the votes that the selection is held
             against, and of the models that teach; None where there are none of these.
-        teachers: Models that answer on the views of training.
         problems: Bad rows that were left out.
     """
 
+    source: TrainingSource
     recipe: Recipe
     train: FaceSet
     selection: FaceSet
@@ -48,7 +91,6 @@ class TrainingData:
     train_hash: str
     selection_hash: str
     targets_hash: str | None
-    teachers: tuple[str, ...]
     problems: tuple[str, ...]
 
     @property
@@ -67,89 +109,97 @@ class TrainingData:
         return told
 
 
-def read_training_data(
-    recipe: Recipe,
-    data: str | Path,
-    skip_bad: bool = False,
-    votes: str | Path | None = None,
-    teacher: TeacherNames = (),
-) -> TrainingData:
-    """Returns the faces that a recipe trains on and selects on.
+Read = Callable[[TrainingSource, int | None, Literal[1, 3]], FaceSet]
 
-    Args:
-        recipe: Chooses splits, expressions, size, colour and growth.
-        data: A labelled set, as `mien.data.read` takes it.
-        skip_bad: Leave unreadable rows out instead of refusing the set.
-        votes: FER+'s votes of the same rows, for `train.vote_weight`.
-        teacher: For `train.teacher_weight`: a file of a teacher's logits of the training faces
-            (.npz), or models.
+
+def read_labelled(
+    source: TrainingSource, face_size: int | None, channels: Literal[1, 3]
+) -> FaceSet:
+    """Returns the whole set, votes joined; size and channels as `mien.data.read` takes them.
 
     Raises:
-        MissingError: The data is not there.
-        BadInputError: It cannot be read or has no labels.
-        UsageError: It lacks what the recipe names; votes or a teacher that the recipe gives no
+        MissingError: The data or the votes are not there.
+        BadInputError: They cannot be read, or the data has no labels.
+    """
+    faces = read(source.data, skip_bad=source.skip_bad, face_size=face_size, channels=channels)
+    if faces.labels is None:
+        raise BadInputError(f"{source.data}: has no labels to learn from")
+    return faces if source.votes is None else join_votes(faces, Path(source.votes))
+
+
+def prepare(
+    source: TrainingSource,
+    recipe: Recipe,
+    max_faces: int | None = None,
+    seed: int = 0,
+    beside: Sequence[Recipe] = (),
+    read: Read = read_labelled,
+) -> TrainingData:
+    """Returns the faces that a recipe trains on and selects on, and the recipe they fill in.
+
+    Args:
+        source: The files.
+        recipe: Chooses splits, expressions, size, colour and growth.
+        max_faces: Learn from so many faces only, each class with its share; before a class grows.
+        seed: Decides which.
+        beside: Other recipes that the source is for; what none of them weighs is refused.
+        read: Reads the whole set; for many recipes, a function that keeps what it has read.
+
+    Raises:
+        MissingError: A file is not there.
+        BadInputError: It cannot be read, or has no labels.
+        UsageError: The data lacks what the recipe names; votes or a teacher that no recipe gives a
             weight, or the other way round.
     """
-    teacher = teacher_names(teacher)
-    check_opinions([recipe], votes, teacher)
-    size = recipe.data.face_size if Path(data).is_dir() else None
-    faces = read_faces(data, skip_bad=skip_bad, face_size=size, channels=recipe.data.channels)
-    if faces.labels is None:
-        raise BadInputError(f"{data}: has no labels to learn from")
-    data_hash = faces.content_hash()
-    if votes is not None:
-        faces = join_votes(faces, Path(votes))
-    chosen, selection, train_split, selection_split = choose_faces(recipe, faces)
-    train_hash = chosen.without_opinions().content_hash()
-    selection = judged_faces(recipe, selection)
-    chosen = with_opinions(recipe, chosen, teacher)
-    recipe = with_own_normalisation(recipe, chosen)
-    train = grow(chosen, recipe.data.grow, recipe.data.split_seed)
-    if recipe.data.balance == "oversample":
-        train = oversample(train, recipe.data.split_seed)
+    _check_opinions(source, [recipe, *beside])
+    knobs = recipe.data
+    whole = read(source, knobs.face_size if Path(source.data).is_dir() else None, knobs.channels)
+    chosen, selection, train_split, selection_split = choose_faces(recipe, whole)
+    if max_faces is not None:
+        chosen = take_few(chosen, max_faces, seed)
+    selection = _judged(recipe, selection)
+    taught = _with_opinions(recipe, chosen, source)
+    recipe = _with_own_normalisation(recipe, taught)
+    train = grow(taught, knobs.grow, knobs.split_seed)
+    if knobs.balance == "oversample":
+        train = oversample(train, knobs.split_seed)
     return TrainingData(
+        source=source,
         recipe=recipe,
         train=train,
         selection=selection,
         train_split=train_split,
         selection_split=selection_split,
-        data_hash=data_hash,
-        train_hash=train_hash,
+        data_hash=whole.without_opinions().content_hash(),
+        train_hash=chosen.without_opinions().content_hash(),
         selection_hash=selection.without_opinions().content_hash(),
-        targets_hash=_targets_hash(chosen, selection, models_of(teacher)),
-        teachers=models_of(teacher),
-        problems=faces.problems,
+        targets_hash=_targets_hash(taught, selection, source.models),
+        problems=whole.problems,
     )
 
 
-def check_opinions(
-    recipes: Sequence[Recipe], votes: str | Path | None, teacher: Sequence[str]
-) -> None:
+def _check_opinions(source: TrainingSource, recipes: Sequence[Recipe]) -> None:
     """Raises UsageError if a recipe weighs what is not there, or none weighs what is."""
     judged = any(recipe.train.selection_truth == "votes" for recipe in recipes)
-    for name, option, given in (("vote", "--votes", votes), ("teacher", "--teacher", teacher)):
+    for name, given in (("vote", source.votes), ("teacher", source.teacher)):
+        option = "--votes" if name == "vote" else "--teacher"
         weight = max(getattr(recipe.train, f"{name}_weight") for recipe in recipes)
         if weight and not given:
             raise UsageError(f"train.{name}_weight is {weight:g}: name the file with {option}")
         if given and not weight and not (name == "vote" and judged):
             raise UsageError(f"{option} without a weight: set train.{name}_weight")
-    if judged and votes is None:
+    if judged and source.votes is None:
         raise UsageError("train.selection_truth is votes: name the file with --votes")
-    if len(teacher) > 1 and models_of(teacher) != tuple(teacher):
+    if len(source.teacher) > 1 and source.models != source.teacher:
         raise UsageError("a file of logits teaches alone: name one --teacher, or models")
 
 
-def models_of(teacher: Sequence[str]) -> tuple[str, ...]:
-    """Returns the teachers that are models; the others are files of logits."""
-    return tuple(name for name in teacher if not name.endswith(LOGITS))
-
-
-def with_opinions(recipe: Recipe, faces: FaceSet, teacher: Sequence[str]) -> FaceSet:
+def _with_opinions(recipe: Recipe, faces: FaceSet, source: TrainingSource) -> FaceSet:
     """Returns the faces with soft labels mixed of label, votes and a teacher's by their weights.
 
     Models answer in the loop: what is mixed here is the rest then, and sums to 1 without them.
     """
-    from_file = bool(teacher) and not models_of(teacher)
+    from_file = bool(source.teacher) and not source.models
     if faces.soft_labels is None and not from_file:
         return faces
     assert faces.labels is not None
@@ -159,13 +209,13 @@ def with_opinions(recipe: Recipe, faces: FaceSet, teacher: Sequence[str]) -> Fac
     if faces.soft_labels is not None:
         mixed += votes * faces.soft_labels
     if from_file:
-        mixed += taught * read_teacher(teacher[0], faces)
+        mixed += taught * read_teacher(source.teacher[0], faces)
     elif taught:
         mixed /= max(1 - taught, 1e-9)
     return replace(faces, soft_labels=mixed.astype(np.float32))
 
 
-def judged_faces(recipe: Recipe, selection: FaceSet) -> FaceSet:
+def _judged(recipe: Recipe, selection: FaceSet) -> FaceSet:
     """Returns the selection faces with no other truth than the recipe holds a network against."""
     if recipe.train.selection_truth == "labels":
         return selection.without_opinions()
@@ -217,7 +267,16 @@ def choose_faces(recipe: Recipe, faces: FaceSet) -> tuple[FaceSet, FaceSet, str,
     return train, held_out, f"{name} without {part}", part
 
 
-def with_own_normalisation(recipe: Recipe, faces: FaceSet) -> Recipe:
+def take_few(faces: FaceSet, num_faces: int, seed: int) -> FaceSet:
+    """Returns `num_faces` rows drawn by a seed, each class with its share to within one row."""
+    if num_faces >= len(faces):
+        return faces
+    # half a row less, because split_by_ratio rounds up
+    _, few = faces.split_by_ratio((num_faces - 0.5) / len(faces), seed)
+    return few
+
+
+def _with_own_normalisation(recipe: Recipe, faces: FaceSet) -> Recipe:
     """Returns the recipe with mean and std filled in where it names none.
 
     A backbone of timm brings its own; any other network takes those of the training faces.

@@ -1,10 +1,14 @@
-"""A trained network → a model folder, with torch and ONNX held to the same logits."""
+"""A run → a model folder, with torch and ONNX held to the same logits."""
 
 import contextlib
+import glob
 import io
 import logging
+import os
+import shutil
 import warnings
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import onnx
@@ -12,23 +16,182 @@ import safetensors.torch
 import torch
 from torch import nn
 
+from mien import run_folder
 from mien.classifier import Classifier
-from mien.errors import MienError
+from mien.data import FaceSet
+from mien.errors import MienError, MissingError, UsageError
+from mien.evaluation import Report, evaluate, fit_temperature, score, truth_of
+from mien.files import remove_left_over
 from mien.model_folder import (
     CARD,
     METADATA_KEY,
     NETWORK,
     WEIGHTS,
+    CropGeometry,
     ModelConfig,
+    TrainingRecord,
+    read_config,
+    resolve,
     write_config,
     write_manifest,
 )
-from mien.models import FaceClassifier
+from mien.models import FaceClassifier, count_macs, count_parameters
+from mien.recipes import Recipe
+from mien.run_folder import RunInfo
+from mien.training import checkpoint
 from mien.training.card import model_card
+from mien.training.data import prepare, source_of
+from mien.training.state import build_net, in_channels
+from mien.training.teaching import TeacherNames
 
 PARITY = 1e-4
 """The most that a logit may differ between torch and ONNX Runtime; of the largest logit where that
 exceeds 1, for rounding grows with it."""
+
+
+def export(
+    run: str | Path,
+    output: str | Path,
+    keep: Literal["best", "last"] | None = None,
+    data: str | Path | None = None,
+    votes: str | Path | None = None,
+    teacher: TeacherNames = None,
+    half: bool = False,
+) -> Path:
+    """Returns the model folder written from a run's checkpoint, finished or not.
+
+    Args:
+        run: The run folder.
+        output: The model folder to make; must not exist or be empty.
+        keep: Which epoch; None means as the run's recipe says.
+        data: Where the run's data is now, if it was moved. Where it is not found, the card lacks
+            the figures with test-time views, and a warning says so.
+        votes: Likewise the votes.
+        teacher: Likewise the teachers, all of them.
+        half: Round the weights to half precision first and keep them so in `model.safetensors`,
+            which is half as large then.
+
+    Raises:
+        MissingError: The folder is no run, or has no checkpoint yet.
+        UsageError: The output is taken.
+    """
+    run = Path(run)
+    recipe, info = run_folder.read_recipe(run), run_folder.read_info(run)
+    source, selection = source_of(info, data, votes, teacher), None
+    try:
+        faces = prepare(source, recipe)
+        reason = f"{source.data}: not what {run} was trained on"
+        if faces.identity == info.identity:
+            selection = faces.selection
+    except MienError as error:
+        reason = str(error)
+    if selection is None:
+        warnings.warn(f"the card lacks figures with test-time views: {reason}", stacklevel=2)
+    return export_run(run, Path(output), keep, selection, half)
+
+
+def export_run(
+    run: Path,
+    output: Path,
+    keep: Literal["best", "last"] | None,
+    selection: FaceSet | None,
+    half: bool = False,
+) -> Path:
+    """Returns the model folder, as `export` does, given the faces that the run selected on."""
+    recipe, info = run_folder.read_recipe(run), run_folder.read_info(run)
+    content = checkpoint.read(run)
+    if content is None:
+        raise MissingError(f"{run}: no checkpoint yet; there is nothing to export")
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise UsageError(f"{output} exists and is not an empty folder; name another --output")
+    measured = content[keep or recipe.train.keep]
+    net = build_net(recipe, info.channels, len(info.labels))
+    net.load_state_dict(measured["weights"])
+    logits = measured["logits"]
+    if recipe.train.prior_correction:
+        shift = -recipe.train.prior_correction * content["target_shares"].clamp(min=1e-4).log()
+        net.get_parameter("head.bias").data.add_(shift)
+        logits = logits + shift
+    if half:
+        net.half().float()
+    labels, votes = content["selection_labels"].numpy(), content.get("selection_votes")
+    votes = None if votes is None else votes.numpy()
+    truth = truth_of(labels, votes)
+    temperature = fit_temperature(logits.numpy()[truth.rows], truth.targets)
+    calibrated = (logits.numpy() / temperature).astype(np.float32)
+    report = score(calibrated, labels, info.labels, votes=votes)
+    record = _record(run, recipe, info, net, measured["epoch"], report)
+    config = _config(recipe, info, temperature, record)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    remove_left_over(output.parent.glob(f".{glob.escape(output.name)}.part-*"))
+    unfinished = output.with_name(f".{output.name}.part-{os.getpid()}")
+    try:
+        write_model_folder(unfinished, net, config, in_channels(recipe, info.channels), half)
+        if selection is not None:
+            one, views = (
+                evaluate(unfinished, selection, tta).to_json_dict() for tta in (False, True)
+            )
+            record = record.model_copy(update={"selection": one, "selection_tta": views})
+            _describe(unfinished, config.model_copy(update={"training": record}))
+        if output.exists():
+            output.rmdir()
+        unfinished.rename(output)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return output
+
+
+def _record(
+    run: Path, recipe: Recipe, info: RunInfo, net: nn.Module, epoch: int, report: Report
+) -> TrainingRecord:
+    channels, size = in_channels(recipe, info.channels), recipe.data.input_size
+    lines = [line for line in run_folder.read_metrics(run) if line["epoch"] > 0]
+    macs = {each: count_macs(net, channels, each) for each in {line["size"] for line in lines}}
+    teachers = source_of(info).models
+    asked = sum(2e6 * read_config(resolve(model)).training.mmacs for model in teachers)
+    return TrainingRecord(
+        epoch=epoch,
+        train_split=info.train_split,
+        selection_split=info.selection_split,
+        train_faces=info.train_faces,
+        selection_faces=info.selection_faces,
+        data_hash=info.data_hash,
+        train_hash=info.train_hash,
+        selection_hash=info.selection_hash,
+        parameters=count_parameters(net),
+        mmacs=count_macs(net, channels, size) / 1e6,
+        training_flop=info.train_faces * sum(6 * macs[line["size"]] + asked for line in lines),
+        minutes=sum(line["seconds"] for line in lines) / 60,
+        selection=report.to_json_dict(),
+        init=Path(info.init).name if info.init else None,
+        votes=Path(info.votes).name if info.votes else None,
+        teacher=", ".join(Path(name).name for name in info.teacher) or None,
+        git_revision=info.git_revision,
+        versions=info.versions,
+        machine=info.machine,
+        recipe=recipe.model_dump(mode="json"),
+    )
+
+
+def _config(
+    recipe: Recipe, info: RunInfo, temperature: float, record: TrainingRecord
+) -> ModelConfig:
+    options = {key: value for key, value in recipe.model.options.items() if key != "weights"}
+    size = recipe.data.input_size
+    options |= {"in_channels": in_channels(recipe, info.channels), "input_size": size}
+    return ModelConfig(
+        architecture=recipe.model.name,
+        options=options,
+        labels=info.labels,
+        face_size=info.face_size,
+        input_size=size,
+        channels=1 if info.channels == 1 else 3,
+        mean=recipe.data.mean,
+        std=recipe.data.std,
+        crop=CropGeometry(**(info.crop or {})),
+        temperature=temperature,
+        training=record,
+    )
 
 
 def write_model_folder(
@@ -72,7 +235,7 @@ def write_model_folder(
         )
 
 
-def describe(folder: Path, config: ModelConfig) -> None:
+def _describe(folder: Path, config: ModelConfig) -> None:
     """Writes anew what a model folder says of its network: metadata, config, model card."""
     model = onnx.load(folder / NETWORK)
     onnx.helper.set_model_props(model, {METADATA_KEY: config.to_json()})

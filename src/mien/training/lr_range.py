@@ -5,8 +5,6 @@ rate grows linearly and accuracy is drawn; here it grows exponentially, over dec
 training loss is.
 """
 
-import csv
-import io
 import itertools
 import math
 from collections.abc import Iterator, Sequence
@@ -18,16 +16,15 @@ import torch
 import torch.nn.functional as F
 
 from mien.errors import UsageError
+from mien.plots import write_figure
 from mien.plots.search import draw_lr_range
 from mien.recipes import load_recipe
-from mien.training.data import check_opinions
+from mien.training.data import TrainingSource, prepare, refuse_models
 from mien.training.loop import descend, views_and_targets
 from mien.training.optimizers import set_rate
 from mien.training.randomness import Randomness
-from mien.training.search_faces import faces_for_trials
-from mien.training.search_result import write_picture, write_whole
+from mien.training.search.result import write_table
 from mien.training.state import TrainingState, seed_everything, start
-from mien.training.teaching import TeacherNames, teacher_names
 
 CURVE, TABLE = "lr_range.png", "lr_range.csv"
 MIN_STEPS, MAX_STEPS = 200, 500
@@ -62,16 +59,13 @@ class LrRange:
 
 def lr_range_test(
     recipe: str | Path,
-    data: str | Path,
+    source: TrainingSource,
     output: str | Path,
     low: float,
     high: float,
     settings: Sequence[str] = (),
     max_faces: int | None = None,
     seed: int = 0,
-    skip_bad: bool = False,
-    votes: str | Path | None = None,
-    teacher: TeacherNames = None,
 ) -> LrRange:
     """Returns the curve and the rate it suggests; `output` gets `lr_range.png` and `.csv`.
 
@@ -80,16 +74,13 @@ def lr_range_test(
 
     Args:
         recipe: A recipe's name or file; its schedule plays no part.
-        data: A labelled set, as `mien.data.read` takes it.
+        source: The labelled set; its teacher, if any, is a file of logits.
         output: The folder for the two files; made where it is not there.
         low: The first learning rate.
         high: The last.
         settings: Changes of the recipe, `KEY=VALUE`.
         max_faces: Learn from so many faces only.
         seed: Decides which.
-        skip_bad: Leave unreadable rows of the data out instead of refusing it.
-        votes: FER+'s votes of the same rows, for recipes with `train.vote_weight`.
-        teacher: A teacher's logits of the training faces, for those with `train.teacher_weight`.
 
     Raises:
         UsageError: The range is none; the recipe does not take a key or value.
@@ -98,12 +89,9 @@ def lr_range_test(
     """
     if not 0 < low < high < math.inf:
         raise UsageError(f"a learning-rate range goes from low to high, not {low:g} to {high:g}")
-    page = load_recipe(recipe, list(settings))
-    teacher = teacher_names(teacher)
-    check_opinions([page], votes, teacher)
-    faces_for = faces_for_trials(data, max_faces, seed, skip_bad, votes, teacher)
-    page, train, selection = faces_for(page)
-    state = start(page, train, selection)
+    refuse_models(source)
+    faces = prepare(source, load_recipe(recipe, list(settings)), max_faces, seed)
+    state = start(faces.recipe, faces.train, faces.selection)
     num_steps = min(max(state.steps_per_epoch, MIN_STEPS), MAX_STEPS)
     rates, losses, smoothed = [], [], []
     window = round(WINDOW_FRACTION * num_steps)
@@ -188,11 +176,8 @@ def _steps(state: TrainingState, rates: Sequence[float]) -> Iterator[tuple[float
 
 def _write(output: Path, result: LrRange) -> None:
     output.mkdir(parents=True, exist_ok=True)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["step", "learning_rate", "loss", "smoothed_loss"])
-    rows = zip(result.rates, result.losses, result.smoothed, strict=True)
-    writer.writerows([step, *row] for step, row in enumerate(rows))
-    write_whole(output / TABLE, text.getvalue().encode())
+    steps = range(len(result.rates))
+    rows = zip(steps, result.rates, result.losses, result.smoothed, strict=True)
+    write_table(output / TABLE, ["step", "learning_rate", "loss", "smoothed_loss"], rows)
     figure = draw_lr_range(result.rates, result.losses, result.smoothed, result.suggested)
-    write_picture(output / CURVE, figure)
+    write_figure(figure, output / CURVE)

@@ -9,7 +9,7 @@ import torch
 
 from mien.recipes import Recipe
 from mien.training.augment import mirrored_faces, training_views
-from mien.training.data import read_training_data
+from mien.training.data import TrainingSource, prepare
 from mien.training.randomness import Randomness
 from mien.training.state import as_tensor
 
@@ -47,7 +47,7 @@ def preview(recipe: Recipe, data: str | Path, num_faces: int = 64, epoch: int = 
     """
     own = {"vote_weight": 0.0, "teacher_weight": 0.0, "selection_truth": "labels"}
     recipe = recipe.model_copy(update={"train": recipe.train.model_copy(update=own)})
-    prepared = read_training_data(recipe, data)
+    prepared = prepare(TrainingSource(data), recipe)
     recipe, faces = prepared.recipe, prepared.train
     assert faces.labels is not None
     order = np.random.default_rng([recipe.train.seed, epoch]).permutation(len(faces))[:num_faces]

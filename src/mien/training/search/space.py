@@ -6,14 +6,15 @@ train.batch_size=int(16,256)     a whole number, both ends included
 optimizer.name=adam,adamax,sgd   one of a list; values as in a recipe file, bare words are text
 """
 
-import itertools
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import tomllib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from mien.errors import UsageError
@@ -37,75 +38,58 @@ FIXED = {
 
 
 @dataclass(frozen=True)
-class Knob:
-    """A recipe key and what it may be.
+class SearchSpace:
+    """A recipe and the knobs that a search turns on it.
 
     Attributes:
-        key: `section.name`.
-        distribution: What Optuna draws from; of a list, the values' texts.
-        values: For a list: text → value.
+        recipe: What the knobs are turned on.
+        knobs: What Optuna draws from, by the recipe's keys, `section.name`; of a list, the values'
+            texts.
     """
 
-    key: str
-    distribution: Distribution
-    values: Mapping[str, Any]
-
-    @property
-    def is_log(self) -> bool:
-        """Whether it is a number uniform in its logarithm."""
-        return isinstance(self.distribution, FloatDistribution) and self.distribution.log
-
-    def candidates(self) -> Sequence[Any] | None:
-        """Returns all that Optuna may draw, in order; None for a range of real numbers."""
-        if isinstance(self.distribution, CategoricalDistribution):
-            return self.distribution.choices
-        if isinstance(self.distribution, IntDistribution):
-            return range(self.distribution.low, self.distribution.high + 1)
-        return None
-
-
-@dataclass(frozen=True)
-class SearchSpace:
-    """A recipe and the knobs that a search turns on it."""
-
     recipe: Recipe
-    knobs: tuple[Knob, ...]
+    knobs: Mapping[str, Distribution]
 
     @property
-    def distributions(self) -> dict[str, Distribution]:
-        """What Optuna draws from, by key."""
-        return {knob.key: knob.distribution for knob in self.knobs}
-
-    @property
-    def keys(self) -> set[str]:
-        """The knobs' keys."""
-        return {knob.key for knob in self.knobs}
+    def metric(self) -> str:
+        """What a trial is judged by: `accuracy` (more is better) or `log_loss` (less is)."""
+        return self.recipe.train.selection_metric
 
     @property
     def size(self) -> float:
         """How many different settings there are; infinite where a knob is a real number."""
-        counts = (knob.candidates() for knob in self.knobs)
-        return math.prod(math.inf if values is None else len(values) for values in counts)
+        return math.prod(map(_count, self.knobs.values()))
 
-    def all_params(self) -> Iterator[dict[str, Any]]:
-        """Yields every setting of a finite space as Optuna's params."""
-        candidates = [knob.candidates() or () for knob in self.knobs]
-        for values in itertools.product(*candidates):
-            yield {knob.key: value for knob, value in zip(self.knobs, values, strict=True)}
+    @property
+    def log_keys(self) -> list[str]:
+        """The knobs that are numbers uniform in their logarithm."""
+        return [key for key, values in self.knobs.items() if getattr(values, "log", False)]
+
+    def suggest(self, trial: optuna.Trial) -> dict[str, Any]:
+        """Returns what a trial draws, by key."""
+        params: dict[str, Any] = {}
+        for key, values in self.knobs.items():
+            if isinstance(values, CategoricalDistribution):
+                params[key] = trial.suggest_categorical(key, values.choices)
+            elif isinstance(values, IntDistribution):
+                params[key] = trial.suggest_int(key, values.low, values.high)
+            else:
+                params[key] = trial.suggest_float(key, values.low, values.high, log=values.log)
+        return params
 
     def settings(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns the values of Optuna's params as the recipe takes them."""
+        """Returns the values of what was drawn, as the recipe takes them."""
         return {
-            knob.key: knob.values[params[knob.key]] if knob.values else params[knob.key]
-            for knob in self.knobs
-            if knob.key in params
+            key: _value(params[key]) if isinstance(params[key], str) else params[key]
+            for key in self.knobs
+            if key in params
         }
 
     def recipe_with(self, settings: Mapping[str, Any]) -> Recipe:
         """Returns the recipe with these values.
 
         Raises:
-            UsageError: The recipe refuses the combination.
+            UsageError: The recipe refuses them, alone or together.
         """
         page = self.recipe.model_dump()
         for key, value in settings.items():
@@ -113,6 +97,8 @@ class SearchSpace:
             place = page
             for section in sections:
                 place = place.setdefault(section, {})
+                if not isinstance(place, dict):
+                    raise UsageError(f"--search {key}: {section!r} is no section")
             place[name] = value
         return parse_recipe(page, "--search")
 
@@ -133,29 +119,24 @@ def read_space(
     base = load_recipe(recipe, list(settings))
     if not searches:
         raise UsageError("nothing to search: give --search, such as optimizer.lr=log(1e-4,1e-2)")
-    parsed = [parse_search(text) for text in searches]
     fixed = [setting.partition("=")[0].strip() for setting in settings]
-    for key, _ in parsed:
-        if [other for other, _ in parsed].count(key) > 1:
+    knobs: dict[str, Distribution] = {}
+    for key, values in map(parse_search, searches):
+        if key in knobs:
             raise UsageError(f"--search: {key} is given twice")
         if key in fixed:
             raise UsageError(f"{key} is given by --set and by --search; give it once")
         if key in FIXED:
             raise UsageError(f"--search: {key} decides what is measured; set it with --set")
-    knobs, probes = [], []
-    for key, distribution in parsed:
-        others = [f"{name}={_probes(other)[0]}" for name, other in parsed if name != key]
-        values: dict[str, Any] = {}
-        for text in _probes(distribution):
-            probe = _load(recipe, [*settings, *others, f"{key}={text}"])
-            probes.append(probe)
-            value = _value_at(probe, key)
-            if isinstance(distribution, CategoricalDistribution):
-                if value in values.values():
-                    raise UsageError(f"--search: {key} lists {value!r} twice")
-                values[text] = value
-        knobs.append(Knob(key, distribution, values))
-    return SearchSpace(base, tuple(knobs)), probes
+        knobs[key] = values
+    space = SearchSpace(base, knobs)
+    probes = {key: _probes(key, values) for key, values in knobs.items()}
+    first = {key: values[0] for key, values in probes.items()}
+    return space, [
+        space.recipe_with({**first, key: value})
+        for key, values in probes.items()
+        for value in values
+    ]
 
 
 def parse_search(text: str) -> tuple[str, Distribution]:
@@ -212,24 +193,29 @@ def split_list(text: str) -> list[str]:
     return [part.strip() for part in parts]
 
 
-def _probes(distribution: Distribution) -> list[str]:
-    """Returns the texts of all values of a list; of a range, both ends and a number between."""
+def _probes(key: str, distribution: Distribution) -> list[Any]:
+    """Returns all values of a list; of a range, both ends and a number between."""
     if isinstance(distribution, CategoricalDistribution):
-        return [str(choice) for choice in distribution.choices]
+        values = [_value(str(choice)) for choice in distribution.choices]
+        for place, value in enumerate(values):
+            if value in values[:place]:
+                raise UsageError(f"--search: {key} lists {value!r} twice")
+        return values
     low, high = distribution.low, distribution.high
-    ends = [repr(low), repr(high)]
-    return ends if isinstance(low, int) else [*ends, repr(low + (high - low) / math.e)]
+    return [low, high] if isinstance(low, int) else [low, high, low + (high - low) / math.e]
 
 
-def _load(recipe: str | Path, settings: list[str]) -> Recipe:
+def _count(distribution: Distribution) -> float:
+    if isinstance(distribution, CategoricalDistribution):
+        return len(distribution.choices)
+    if isinstance(distribution, IntDistribution):
+        return distribution.high - distribution.low + 1
+    return math.inf
+
+
+def _value(text: str) -> Any:
+    """Returns the value that a text means in a recipe file; bare words are text."""
     try:
-        return load_recipe(recipe, settings)
-    except UsageError as error:  # those of --set were found before
-        raise UsageError(str(error).replace("--set", "--search", 1)) from error
-
-
-def _value_at(recipe: Recipe, key: str) -> Any:
-    value: Any = recipe.model_dump()
-    for name in key.split("."):
-        value = value[name]
-    return value
+        return tomllib.loads(f"value = {text}")["value"]
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return text

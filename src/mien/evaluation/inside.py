@@ -1,0 +1,42 @@
+"""What the models that come with mien are for, and how good."""
+
+from typing import Any
+
+from mien.evaluation.report import read_report
+from mien.model_folder import INSIDE, read_config, resolve
+
+
+def describe_inside() -> list[dict[str, Any]]:
+    """Returns what the models that come with mien are for and how good, ready for JSON.
+
+    Keys: `name`, `purpose`, `architecture`, `parameters`, and `accuracy` on the split that each was
+    selected on: by what it is held against, the best of one view and test-time views.
+    """
+    rows = []
+    for name, purpose in INSIDE.items():
+        config = read_config(resolve(name))
+        record = config.training
+        accuracy: dict[str, dict[str, Any]] = {}
+        reports = [each for each in (record.selection, record.selection_tta) if each]
+        for report in map(read_report, reports):
+            for truth, part in (
+                ("most annotators say", report.votes),
+                ("FER2013's label says", report),
+            ):
+                if part and part.accuracy > accuracy.get(truth, {}).get("accuracy", 0):
+                    accuracy[truth] = {
+                        "accuracy": part.accuracy,
+                        "ci95": part.accuracy_ci95,
+                        "faces": part.num_faces,
+                        "views": report.num_views,
+                    }
+        rows.append(
+            {
+                "name": name,
+                "purpose": purpose,
+                "architecture": config.architecture,
+                "parameters": record.parameters,
+                "accuracy": accuracy,
+            }
+        )
+    return rows
