@@ -18,6 +18,7 @@ class Classifier:
         folder: The model folder it came from.
         config: Its labels, geometry and training record.
         labels: Class names in the order of the logits.
+        digest: SHA-256 of the network's file, in hexadecimal digits: which model it is.
     """
 
     def __init__(self, model: str | Path = "default", num_threads: int = 0) -> None:
@@ -35,7 +36,7 @@ class Classifier:
         path = self.folder / NETWORK
         if not path.is_file():
             raise MissingError(f"{path}: not found; the model folder is incomplete")
-        verify(path)
+        self.digest = verify(path)
         try:
             self._session = open_session(path, num_threads)
         except Exception as error:  # onnxruntime raises its own, unrelated, classes

@@ -29,6 +29,12 @@ class MissingError(MienError):
     exit_code = 4
 
 
-def missing_extra(package: str, extra: str) -> MissingError:
-    """Returns the error for an optional package that is not installed, with the install line."""
-    return MissingError(f"this needs the package {package!r}: pip install 'mien[{extra}]'")
+def missing_extra(package: str, extra: str | None) -> MissingError:
+    """Returns the error for an optional package that is not installed, with the install line.
+
+    Args:
+        package: Its name.
+        extra: The extra of mien that brings it; None for a package that none brings.
+    """
+    wanted = package if extra is None else f"'mien[{extra}]'"
+    return MissingError(f"this needs the package {package!r}: pip install {wanted}")

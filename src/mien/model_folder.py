@@ -218,25 +218,27 @@ def write_manifest(folder: str | Path) -> None:
     (Path(folder) / MANIFEST).write_text(json.dumps(page, indent=2) + "\n", encoding="utf-8")
 
 
-def verify(path: Path) -> None:
-    """Raises BadInputError if a file of a model folder is not what its manifest says.
+def verify(path: Path) -> str:
+    """Returns the SHA-256 of a file of a model folder, in hexadecimal digits.
 
-    A folder without a manifest, as other programs may write, is not held to one.
+    Raises:
+        BadInputError: It is not what the folder's manifest says. A folder without one, as other
+            programs may write, is not held to it.
     """
-    manifest = path.parent / MANIFEST
+    manifest, found = path.parent / MANIFEST, _digest(path)
     try:
         page = json.loads(manifest.read_text(encoding="utf-8"))
         expected = page.get(path.name)
     except FileNotFoundError:
-        return
+        return found
     except (ValueError, AttributeError) as error:
         raise BadInputError(f"{manifest}: damaged: {error}") from error
-    found = _digest(path)
     if found != expected:
         raise BadInputError(
             f"{path}: damaged, or changed by another program: its SHA-256 is {found[:16]}…, "
             f"{manifest.name} says {str(expected)[:16]}…"
         )
+    return found
 
 
 def _digest(path: Path) -> str:

@@ -80,6 +80,20 @@ def read_picture(
         raise PassingError(f"{name}: cannot be read: {error.strerror or error}") from error
 
 
+def rgb_of(picture: "Image") -> np.ndarray:
+    """Returns a PIL image as RGB uint8 `[H, W, 3]`, treated as `read_picture` treats a file's.
+
+    Raises:
+        BadInputError: Its pixels have no known range, or it is damaged.
+    """
+    turns_itself = picture.format == "TIFF"  # Pillow does, on loading
+    orientation = 1 if turns_itself else picture.getexif().get(_ORIENTATION_TAG, 1)
+    try:
+        return _turn(np.asarray(_to_rgb(picture, "the picture")), orientation)
+    except OSError as error:  # a file that is read only now
+        raise BadInputError(f"the picture is damaged or cut short ({error})") from error
+
+
 def to_grey(rgb: np.ndarray) -> np.ndarray:
     """Returns the grey of RGB pixels: uint8 `[..., 3]` → uint8 `[...]`.
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 
 from mien.inference import Face
-from mien.inference.write.drawing import draw_faces
+from mien.inference.drawing import draw_faces
 from mien.labels import COLOURS
 
 

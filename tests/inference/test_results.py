@@ -2,12 +2,13 @@ import csv
 import dataclasses
 import io
 import json
+from importlib.metadata import version
 from typing import Any
 
 import pytest
 
 from mien.inference import Face, FrameResult
-from mien.inference.results import row_columns
+from mien.inference.results import Reader, row_columns
 from mien.inference.write.sinks import CsvRows, Lines, Sink, error_lines, json_lines, text_lines
 from mien.labels import EXPRESSIONS
 
@@ -27,10 +28,15 @@ def face(**changes: Any) -> Face:
     return Face(**fields | changes)
 
 
+READER = Reader(EXPRESSIONS, "0123456789abcdef")
+VERSION = version("mien")
+ORIGIN = {"schema_version": 1, "mien_version": VERSION, "model": "0123456789abcdef"}
 RESULTS = [
-    FrameResult("a, b.jpg", 640, 480, (face(), face(landmarks=None, uncertain=True))),
-    FrameResult("empty.jpg", 3, 2),
-    FrameResult("broken.jpg", error='broken.jpg: "damaged"'),
+    FrameResult(
+        "a, b.jpg", 640, 480, (face(), face(landmarks=None, uncertain=True)), reader=READER
+    ),
+    FrameResult("empty.jpg", 3, 2, reader=READER),
+    FrameResult("broken.jpg", error='broken.jpg: "damaged"', reader=READER),
 ]
 
 
@@ -69,29 +75,34 @@ def test_json_is_exactly_this() -> None:
             },
         ],
         "error": None,
+        **ORIGIN,
     }
+    end = f', "schema_version": 1, "mien_version": "{VERSION}", "model": "0123456789abcdef"}}'
     assert lines[1:] == [
-        '{"source": "empty.jpg", "width": 3, "height": 2, "faces": [], "error": null}',
+        '{"source": "empty.jpg", "width": 3, "height": 2, "faces": [], "error": null' + end,
         '{"source": "broken.jpg", "width": null, "height": null, "faces": [], '
-        '"error": "broken.jpg: \\"damaged\\""}',
+        '"error": "broken.jpg: \\"damaged\\""' + end,
     ]
 
 
 def test_csv_is_exactly_this() -> None:
     stream = io.StringIO()
     write_all([CsvRows(stream, EXPRESSIONS)])
-    assert stream.getvalue() == (
+    end = f",1,{VERSION},0123456789abcdef"
+    columns = (
         "source,frame,time_seconds,track_id,x1,y1,x2,y2,detection_score,expression,confidence,"
         "uncertain,p_angry,p_disgust,p_fear,p_happy,p_sad,p_surprise,p_neutral,smoothed_angry,"
         "smoothed_disgust,smoothed_fear,smoothed_happy,smoothed_sad,smoothed_surprise,"
-        "smoothed_neutral,error\n"
-        '"a, b.jpg",,,,10.0,20.5,40.13,60.0,0.9877,happy,0.5,false,'
-        "0.1,0.05,0.05,0.5,0.1,0.1,0.1,,,,,,,,\n"
-        '"a, b.jpg",,,,10.0,20.5,40.13,60.0,0.9877,happy,0.5,true,'
-        "0.1,0.05,0.05,0.5,0.1,0.1,0.1,,,,,,,,\n"
-        f"empty.jpg{26 * ','}\n"
-        f'broken.jpg{26 * ","}"broken.jpg: ""damaged"""\n'
+        "smoothed_neutral,error,schema_version,mien_version,model"
     )
+    face = '"a, b.jpg",,,,10.0,20.5,40.13,60.0,0.9877,happy,0.5,{},0.1,0.05,0.05,0.5,0.1,0.1,0.1'
+    assert stream.getvalue().splitlines() == [
+        columns,
+        face.format("false") + 8 * "," + end,
+        face.format("true") + 8 * "," + end,
+        "empty.jpg" + 26 * "," + end,
+        "broken.jpg" + 26 * "," + '"broken.jpg: ""damaged"""' + end,
+    ]
     rows = list(csv.reader(io.StringIO(stream.getvalue())))
     assert {len(row) for row in rows} == {len(row_columns(EXPRESSIONS))}
 
@@ -99,7 +110,7 @@ def test_csv_is_exactly_this() -> None:
 def test_frames_of_videos_have_their_time_and_track() -> None:
     tracked = face(track_id=3, smoothed=PROBABILITIES | {"happy": 0.4, "sad": 0.2})
     frame = FrameResult("clip.mp4", 640, 480, (tracked,), frame=30, time_seconds=1.0010004)
-    page = frame.to_json()
+    page = frame.to_dict()
     assert list(page)[:3] == ["source", "frame", "time_seconds"]
     assert (page["frame"], page["time_seconds"]) == (30, 1.001)
     assert page["faces"][0]["track_id"] == 3

@@ -1,10 +1,14 @@
 """Pictures and videos → faces with their expressions."""
 
+import os
+import threading
+import time
 import warnings
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -12,15 +16,28 @@ from mien.classifier import Classifier, softmax
 from mien.errors import BadInputError, MissingError, UsageError
 from mien.inference.detection import Detection, Detector, cuttable
 from mien.inference.follow.cuts import mark_cuts
-from mien.inference.follow.follower import follow
-from mien.inference.read.overlap import PATIENCE_SECONDS, ahead
-from mien.inference.read.pictures import Picture, as_rgb, read_pictures
+from mien.inference.follow.follower import Follower, follow
+from mien.inference.read.camera import Camera, Lost, watch
+from mien.inference.read.inputs import (
+    Colour,
+    Pixels,
+    as_camera,
+    find_inputs,
+    is_camera,
+    is_many,
+    sources_of,
+)
+from mien.inference.read.overlap import PATIENCE_SECONDS, Handover, ahead
+from mien.inference.read.pictures import read_one, read_pictures
 from mien.inference.read.sampling import Sampling
-from mien.inference.read.sources import Source, VideoSource
-from mien.inference.results import Face, FrameResult, most_probable
+from mien.inference.read.sources import PictureSource, VideoSource
+from mien.inference.results import Face, FrameResult, Reader, most_probable
 from mien.inference.see.crop import cut
 from mien.inference.see.detecting import check_every, detect_faces
 from mien.inference.see.detectors import create_detector
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 # What may wait between two of reading, detecting with classifying, and whoever takes the results;
 # and as much is classified at once: 8 frames of 1080p, 50 MB.
@@ -79,23 +96,82 @@ class Analyzer:
         self.detector = detector
         self.classifier = model if isinstance(model, Classifier) else Classifier(model, num_threads)
         self.labels = self.classifier.labels
+        self._reader = Reader(self.labels, self.classifier.digest[:16])
         self.tta = tta
         self.patience_seconds = patience_seconds
 
-    def __call__(self, picture: Picture) -> list[Face]:
-        """Returns the faces in a picture, the most certain detection first; none is no error.
+    @overload
+    def __call__(
+        self,
+        given: "bytes | np.ndarray | Image | IO[bytes]",
+        sampling: Sampling | None = ...,
+        *,
+        colour: Colour = ...,
+        white: float | None = ...,
+    ) -> FrameResult: ...
+    @overload
+    def __call__(
+        self,
+        given: list[Any] | tuple[Any, ...],
+        sampling: Sampling | None = ...,
+        *,
+        colour: Colour = ...,
+        white: float | None = ...,
+    ) -> list[FrameResult]: ...
+    @overload
+    def __call__(
+        self,
+        given: Any,
+        sampling: Sampling | None = ...,
+        *,
+        colour: Colour = ...,
+        white: float | None = ...,
+    ) -> Any: ...
+    def __call__(
+        self,
+        given: Any,
+        sampling: Sampling | None = None,
+        *,
+        colour: Colour = "rgb",
+        white: float | None = None,
+    ) -> FrameResult | list[FrameResult] | Iterator[FrameResult]:
+        """Returns what is in a picture: a result that iterates and indexes as its faces.
+
+        A list, a folder, a pattern, a batch `[N, H, W, 3]`, a file of face images or a video gives
+        a list of results; a generator or a camera, which may never end, an iterator over them.
 
         Args:
-            picture: A path; the contents of a picture file; or pixels, uint8 `[H, W, 3]` in
-                RGB order (OpenCV reads BGR: turn it with `[..., ::-1]`) or `[H, W]` grey.
+            given: A path; the contents of a picture file, or an open one; a PIL image; pixels
+                `[H, W]`, `[H, W, 1]`, `[H, W, 3]` or `[H, W, 4]`, of numpy or whatever turns into
+                it, tensors `[C, H, W]` too; the number or `rtsp://…` address of a camera; or
+                several of these.
+            sampling: Which frames of videos; all, unless given.
+            colour: The order of the channels of pixels: `rgb`, or `bgr` as OpenCV reads them.
+            white: The value of white in pixels. 255 of uint8 and 65535 of uint16, unless given;
+                of other numbers it must be given.
 
         Raises:
             MissingError: No such file.
-            BadInputError: The file is no picture, or damaged.
-            ValueError: Pixels of another dtype or shape.
+            BadInputError: The one picture is none, or is damaged; of several the result says so.
+            UsageError: It is nothing of the above.
         """
-        frame = FrameResult.of_pixels("", as_rgb(picture))
-        return list(self._classify(list(detect_faces([frame], self.detector)))[0].faces)
+        if is_camera(given) or (is_many(given) and isinstance(given, Iterator)):
+            return self.results(given, sampling, True, colour=colour, white=white)
+        pixels = Pixels(colour, white)
+        sources = list(find_inputs(given, pixels)) if is_many(given) else sources_of(given, pixels)
+        if isinstance(first := sources[0] if sources else None, PictureSource) and (
+            not is_many(given)
+            and (not isinstance(given, str | os.PathLike) or first.content == Path(given))
+        ):
+            return self.look(read_one(first))
+        in_memory = any(
+            isinstance(source, PictureSource) and isinstance(source.content, np.ndarray)
+            for source in sources
+        )
+        found = list(self.results(sources, sampling, keep_pixels=in_memory))
+        if not is_many(given) and len(found) == 1 and found[0].error is not None:
+            raise BadInputError(found[0].error)
+        return found
 
     def stream(self, video: str | Path, sampling: Sampling | None = None) -> Iterator[FrameResult]:
         """Yields a result per frame of a video file, in order, with `time_seconds` and `faces`.
@@ -129,9 +205,12 @@ class Analyzer:
 
     def results(
         self,
-        pictures: Iterable[Picture | Source],
+        given: Any,
         sampling: Sampling | None = None,
         keep_pixels: bool = False,
+        *,
+        colour: Colour = "rgb",
+        white: float | None = None,
     ) -> Generator[FrameResult, None, None]:
         """Yields a result per picture, in order; the faces of several are classified at once.
 
@@ -140,17 +219,55 @@ class Analyzer:
         runs ahead in a thread, detecting and classifying in another; closing the iterator ends
         them and closes the file.
 
+        Of a camera the latest frame is read, those that came meanwhile are passed over; `smoothed`
+        looks back only. It never ends by itself: each time the camera drops there is a result with
+        the error, and it is tried again.
+
         Args:
-            pictures: What a call takes, or what `find_sources` returns: folders, videos and files
-                of face images go through that. Pixels and bytes are called by their index.
+            given: What a call takes, or what `find_sources` returns. What has no name is called by
+                its index.
             sampling: Which frames of videos; all, unless given.
             keep_pixels: Each result has its `rgb`. Else it has none, and a video's frames need not
                 be held until later ones are known.
+            colour: As a call takes it.
+            white: As a call takes it.
+
+        Raises:
+            MissingError: A camera cannot be opened.
         """
-        frames = mark_cuts(read_pictures(pictures, sampling, self.patience_seconds))
+        if is_camera(given):
+            yield from self._watched(as_camera(given), keep_pixels)
+            return
+        sources = find_inputs(given, Pixels(colour, white))
+        frames = mark_cuts(read_pictures(sources, sampling, self.patience_seconds))
         read = ahead(frames, _weight)
         with closing(ahead(self._in_batches(read, keep_pixels), _weight)) as results:
             yield from follow(results)
+
+    def look(self, picture: FrameResult, keep_pixels: bool = True) -> FrameResult:
+        """Returns a picture that has its pixels with the faces in it and their expressions."""
+        found = list(detect_faces([picture], self.detector))
+        return self._classify(found, keep_pixels)[0]
+
+    def track(self) -> "Track":
+        """Returns what follows the faces through frames of your own, given one by one."""
+        return Track(self)
+
+    def _watched(self, camera: Camera, keep_pixels: bool) -> Generator[FrameResult, None, None]:
+        stop, frames = threading.Event(), Handover[FrameResult | Lost]()
+        # A daemon: nothing can interrupt a read from a silent camera.
+        items = (watch(camera, stop),)
+        threading.Thread(target=frames.fill, args=items, name="mien-camera", daemon=True).start()
+        follower = Follower()
+        try:
+            while (item := frames.take()) is not None:
+                if isinstance(item[0], Lost):
+                    yield FrameResult(camera.name, error=item[0].error, reader=self._reader)
+                    continue
+                yield from follower.update(self.look(item[0], keep_pixels))
+        finally:
+            stop.set()
+            frames.leave()
 
     def _in_batches(
         self, read: Generator[FrameResult, None, None], keep_pixels: bool
@@ -190,7 +307,8 @@ class Analyzer:
         for frame, detections in zip(frames, found, strict=True):
             faces = tuple(self._face(frame, detection, next(rows)) for detection in detections)
             rgb = frame.rgb if keep_pixels else None
-            results.append(replace(frame, faces=faces, rgb=rgb, detections=None))
+            done = replace(frame, faces=faces, rgb=rgb, detections=None, reader=self._reader)
+            results.append(done)
         return results
 
     def _face(self, frame: FrameResult, detection: Detection, probabilities: list[float]) -> Face:
@@ -207,6 +325,52 @@ class Analyzer:
             uncertain,
             by_label,
         )
+
+
+class Track:
+    """Follows faces through frames that a program takes itself, as from OpenCV; from one camera.
+
+    Frames are looked at at once: smoothing looks back only.
+    """
+
+    def __init__(self, analyzer: Analyzer) -> None:
+        """Knows nobody yet; `Analyzer.track` makes it."""
+        self._analyzer, self._follower = analyzer, Follower()
+        self._num_frames = 0
+
+    def update(
+        self,
+        frame: Any,
+        time_seconds: float | None = None,
+        *,
+        colour: Colour = "rgb",
+        white: float | None = None,
+    ) -> FrameResult:
+        """Returns what is in the next frame; its faces have `track_id` and `smoothed`.
+
+        Args:
+            frame: Any picture that a call of the analyzer takes.
+            time_seconds: When it was taken, from any beginning, never less than before; the time
+                since this was made, unless given.
+            colour: As a call takes it.
+            white: As a call takes it.
+
+        Raises:
+            MienError: It is no picture, or cannot be read.
+            UsageError: The time goes backwards.
+        """
+        source, *others = sources_of(frame, Pixels(colour, white), "camera")
+        if others or not isinstance(source, PictureSource):
+            raise UsageError(f"{frame}: expected a picture, the next frame")
+        now = time.monotonic() if time_seconds is None else time_seconds
+        picture = replace(read_one(source), frame=self._num_frames, time_seconds=now)
+        try:
+            found = self._analyzer.look(picture)
+            (result,) = self._follower.update(replace(found, source="camera"))
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+        self._num_frames += 1
+        return result
 
 
 def _weight(frame: FrameResult) -> float:

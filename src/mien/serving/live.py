@@ -166,7 +166,7 @@ class LiveCamera:
         assert frame.rgb is not None
         (result,) = follower.update(replace(frame, faces=tuple(self._analyzer(frame.rgb))))
         self._write(result)
-        text = json.dumps({**result.to_json(), "state": "running"}, allow_nan=False)
+        text = json.dumps({**result.to_dict(), "state": "running"}, allow_nan=False)
         self._publish((text, _jpeg(frame.rgb)), None)
 
     def _write(self, result: FrameResult) -> None:

@@ -55,7 +55,7 @@ async def predict(request: Request) -> JSONResponse:
         results = await _wait(request, answers, service.settings.answer_seconds)
     if len(results) == 1 and results[0].error is not None:
         raise HTTPException(422, results[0].error)
-    return JSONResponse({"results": [result.to_json() for result in results]})
+    return JSONResponse({"results": [result.to_dict() for result in results]})
 
 
 @router.websocket("/v1/stream")

@@ -87,7 +87,7 @@ async def _answer(
         (result,) = follower.update(
             replace(result, source=SOURCE, frame=index, time_seconds=time_seconds)
         )
-        page = result.to_json() | {"dropped": num_passed_over}
+        page = result.to_dict() | {"dropped": num_passed_over}
         try:
             async with asyncio.timeout(settings.idle_seconds):
                 await websocket.send_json(page)

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from mien.errors import BadInputError, MissingError, UsageError
 from mien.inference.read.containers import VIDEO_SUFFIXES, is_video
 from mien.pictures import PICTURE_SUFFIXES
@@ -21,13 +23,13 @@ class PictureSource:
 
     Attributes:
         name: What results call it.
-        content: Its path, or its bytes.
+        content: Its path, its bytes, or its pixels, RGB uint8 `[H, W, 3]`.
         relative: Its path below the folder it was found in; else its name.
         error: Why there is nothing to read, or None.
     """
 
     name: str
-    content: Path | bytes
+    content: Path | bytes | np.ndarray
     relative: Path
     error: str | None = None
 

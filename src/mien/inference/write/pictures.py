@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from mien.errors import UsageError
+from mien.inference.drawing import draw_faces
 from mien.inference.read.sampling import Sampling
 from mien.inference.read.sources import FaceFileSource, Source, VideoSource, source_files
 from mien.inference.results import FrameResult
-from mien.inference.write.drawing import draw_faces
 from mien.inference.write.sinks import Sink, unwritable
 from mien.inference.write.video import VideoWriter, video_suffix
 

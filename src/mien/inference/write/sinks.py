@@ -1,7 +1,6 @@
 """Where results go as lines and rows: text, JSON, CSV and Parquet."""
 
 import csv
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -60,7 +59,7 @@ def error_lines(result: FrameResult) -> list[str]:
 
 def json_lines(result: FrameResult) -> list[str]:
     """Returns its nested JSON object."""
-    return [json.dumps(result.to_json(), allow_nan=False)]
+    return [result.to_json()]
 
 
 class CsvRows:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mien.inference.results import Face
 from mien.labels import colour_of
 from mien.pictures import resize
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
     from PIL.ImageFont import FreeTypeFont, ImageFont
+
+    from mien.inference.results import Face
 
 SMALLEST_CANVAS = 480
 """Smaller pictures are enlarged to this longer side, pixels: text needs the room."""
@@ -32,7 +33,7 @@ _FONTS = (
 _UNKNOWN = "\uffff"  # no font has it
 
 
-def draw_faces(rgb: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
+def draw_faces(rgb: np.ndarray, faces: "Sequence[Face]") -> np.ndarray:
     """Returns a copy of the picture, RGB uint8, with boxes, expressions and probability bars.
 
     It has the picture's size, or, if its longer side is under 480 pixels, is enlarged to that.
@@ -57,7 +58,7 @@ def draw_faces(rgb: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
     return np.array(picture)
 
 
-def _draw_face(draw: "ImageDraw", box: tuple[int, ...], face: Face, text_size: int) -> None:
+def _draw_face(draw: "ImageDraw", box: tuple[int, ...], face: "Face", text_size: int) -> None:
     left, top, right, bottom = box
     colour = colour_of(face.expression)
     line = max(2, text_size // 7)
