@@ -3,6 +3,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from skimage.data import astronaut
 from typer.testing import CliRunner
 
 from drawn_faces import drawn_set, write_fer_csv
+from mien.classifier import Classifier
 from mien.cli import app
 from tiny_model import write_tiny_model
 
@@ -67,6 +69,9 @@ def test_json_lines_of_a_folder_with_a_broken_picture(model: Path, album: Path) 
         "height": 60,
         "faces": [],
         "error": None,
+        "schema_version": 1,
+        "mien_version": version("mien"),
+        "model": Classifier(model).digest[:16],
     }
     assert result.err.count("\n") == 1
     assert "broken.jpg" in result.err

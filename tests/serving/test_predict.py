@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPResponse
+from importlib.metadata import version
 from typing import Any
 
 import httpx
@@ -53,8 +54,11 @@ def test_raw_bytes_and_a_form_give_what_python_gives(
             "source": "picture",
             "width": 512,
             "height": 512,
-            "faces": [face.to_json()],
+            "faces": [face.to_dict()],
             "error": None,
+            "schema_version": 1,
+            "mien_version": version("mien"),
+            "model": analyzer.classifier.digest[:16],
         }
     ]
     assert sent == [raw[0] | {"source": "she.jpg"}]

@@ -52,6 +52,7 @@ class Analyzer:
         classifier: The model at work.
         detector: What finds the faces.
         labels: The expressions, in the model's order.
+        reader: What results say that they were read by.
         tta: Whether several views of each face are averaged: slower, a little more accurate.
         detect_every: Of videos: frames from one that is looked at to the next.
         patience_seconds: How long a picture may take to be read.
@@ -96,7 +97,7 @@ class Analyzer:
         self.detector = detector
         self.classifier = model if isinstance(model, Classifier) else Classifier(model, num_threads)
         self.labels = self.classifier.labels
-        self._reader = Reader(self.labels, self.classifier.digest[:16])
+        self.reader = Reader(self.labels, self.classifier.digest[:16])
         self.tta = tta
         self.patience_seconds = patience_seconds
 
@@ -262,7 +263,7 @@ class Analyzer:
         try:
             while (item := frames.take()) is not None:
                 if isinstance(item[0], Lost):
-                    yield FrameResult(camera.name, error=item[0].error, reader=self._reader)
+                    yield FrameResult(camera.name, error=item[0].error, reader=self.reader)
                     continue
                 yield from follower.update(self.look(item[0], keep_pixels))
         finally:
@@ -307,7 +308,7 @@ class Analyzer:
         for frame, detections in zip(frames, found, strict=True):
             faces = tuple(self._face(frame, detection, next(rows)) for detection in detections)
             rgb = frame.rgb if keep_pixels else None
-            done = replace(frame, faces=faces, rgb=rgb, detections=None, reader=self._reader)
+            done = replace(frame, faces=faces, rgb=rgb, detections=None, reader=self.reader)
             results.append(done)
         return results
 

@@ -186,7 +186,7 @@ class Batcher:
         for job in jobs:
             self._metrics.queue_seconds.observe(start - job.since)
             if job.picture is None:
-                result = FrameResult(job.name, error=job.error)
+                result = FrameResult(job.name, error=job.error, reader=self._analyzer.reader)
             else:
                 result = _in_full_size(replace(next(found), source=job.name), job.picture)
             self._metrics.write(result)

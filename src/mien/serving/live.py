@@ -142,7 +142,7 @@ class LiveCamera:
                     self._read(item, follower)
                     continue
                 error = item.error
-                self._write(FrameResult(self.name, error=error))
+                self._write(FrameResult(self.name, error=error, reader=self._analyzer.reader))
                 follower.interrupt()
                 if self._camera.ends:
                     self._say(error)

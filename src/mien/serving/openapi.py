@@ -93,6 +93,9 @@ class Result(_Answer):
     height: int | None
     faces: list[FaceModel]
     error: str | None
+    schema_version: int = Field(description="Raised when a key changes or goes.")
+    mien_version: str
+    model: str | None = Field(description="SHA-256 of the network's file, its first 16 digits.")
 
 
 class Predictions(_Answer):
@@ -142,7 +145,7 @@ _EXAMPLE = json.loads("""\
   "expression": "happy", "confidence": 0.87388348, "uncertain": false, "probabilities":
     {"angry": 0.02284732, "disgust": 0.01079043, "fear": 0.014692, "happy": 0.87388348,
      "sad": 0.02493226, "surprise": 0.01915901, "neutral": 0.0336955}
-}], "error": null}]}""")
+}], "error": null, "schema_version": 1, "mien_version": "0.1.0", "model": "0123456789abcdef"}]}""")
 
 _PICTURE = {"schema": {"type": "string", "format": "binary"}}
 PREDICT_BODY = {

@@ -24,6 +24,7 @@ from mien.inference.corpus.pool import PATIENCE_SECONDS, run_tasks
 from mien.inference.corpus.summary import VideoSummary, summary_columns, summary_rows
 from mien.inference.corpus.worker import Finished, Reached, Task, VideoSettings, write_error
 from mien.inference.read.sources import VideoSource
+from mien.inference.results import Reader
 from mien.inference.see.detecting import check_every
 from mien.inference.see.detectors import create_detector
 from mien.inference.write.pictures import take_name
@@ -124,6 +125,7 @@ class Corpus:
         self.labels = read_config(model).labels
         self._settings = replace(self._settings, model=str(model.resolve()))
         page = _settings_page(self._settings, model)
+        self._reader = Reader(self.labels, page["settings"]["model"][:16])
         self._lock = FolderLock(self.folder)  # until `run` is over
         journal = self.folder / JOURNAL
         self._records = _read_journal(journal, page, resume) if journal.exists() else {}
@@ -211,7 +213,7 @@ class Corpus:
     def _write_death(self, task: Task, how: str) -> Finished:
         error = f"{task.video.path}: the process that read it {how}"
         table, name = self._settings.table, task.video.name
-        write_error(task.table, table, self.labels, name, error)
+        write_error(task.table, table, self._reader, name, error)
         return Finished(VideoSummary(error=error), is_final=False)
 
     def _complete(self, video: VideoSource, outcome: Finished) -> VideoRecord:

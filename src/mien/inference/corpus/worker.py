@@ -3,7 +3,7 @@
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -15,7 +15,7 @@ from mien.inference.corpus.summary import VideoSummarizer, VideoSummary
 from mien.inference.read.sampling import Sampling
 from mien.inference.read.sources import VideoSource
 from mien.inference.read.video import pulse
-from mien.inference.results import FrameResult
+from mien.inference.results import FrameResult, Reader
 from mien.inference.write.sinks import Table, open_rows
 from mien.processes import end_with_parent
 
@@ -118,11 +118,11 @@ def work(connection: Connection, settings: VideoSettings, num_threads: int) -> N
         send(_read_video(analyzer, task, settings, send))
 
 
-def write_error(path: Path, table: Table, labels: Sequence[str], source: str, error: str) -> None:
+def write_error(path: Path, table: Table, reader: Reader, source: str, error: str) -> None:
     """Writes a table that holds nothing but why the video could not be read."""
     path.unlink(missing_ok=True)  # an earlier worker's, which might still write to it
-    with open_rows(path, table, labels) as rows:
-        rows.write(FrameResult(source, error=error))
+    with open_rows(path, table, reader.labels) as rows:
+        rows.write(FrameResult(source, error=error, reader=reader))
 
 
 def _read_video(analyzer: Analyzer, task: Task, settings: VideoSettings, send: Send) -> Finished:
@@ -144,7 +144,7 @@ def _read_video(analyzer: Analyzer, task: Task, settings: VideoSettings, send: S
                     reported = now
     except Exception as error:  # whatever a file brings about, the others are read
         text = f"{name}: {type(error).__name__}: {error}"
-        write_error(task.table, settings.table, analyzer.labels, name, text)
+        write_error(task.table, settings.table, analyzer.reader, name, text)
         return Finished(VideoSummary(error=text), is_final=False)
     return Finished(summarizer.summary(), is_final)
 
