@@ -16,6 +16,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from drawn_faces import drawn_face, drawn_set, write_fer_csv
+from mien import files
 from mien.classifier import Classifier, softmax
 from mien.data import FaceSet
 from mien.errors import MienError, UsageError
@@ -277,7 +278,7 @@ def test_windows_which_opens_no_folders_saves_checkpoints(tmp_path, monkeypatch)
         return os.open(path, *arguments, **more)
 
     windows = SimpleNamespace(**{**vars(os), "name": "nt", "open": no_folder})
-    monkeypatch.setattr(checkpoint, "os", windows)
+    monkeypatch.setattr(files, "os", windows)
     checkpoint.save(begun(), tmp_path, {})
     content = checkpoint.read(tmp_path)
     assert content is not None
