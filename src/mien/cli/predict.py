@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.options import Model
+from mien.cli.options import Detector, Model
 from mien.cli.output import need, note, print_json, progress_bar
 from mien.errors import BadInputError, UsageError
 
@@ -34,7 +34,6 @@ Sources = Annotated[
         show_default=False,
     ),
 ]
-Detector = Annotated[str, typer.Option(help="retinaface, haar, or none: each picture is a face.")]
 Json = Annotated[
     bool, typer.Option("--json", help="Print a JSON object per picture or frame and line.")
 ]
