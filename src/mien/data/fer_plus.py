@@ -79,13 +79,6 @@ def vote_shares(votes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return normalise_votes(votes[:, : -len(OTHER_VOTES)], labels)
 
 
-@dataclass(frozen=True)
-class _Votes:
-    counts: np.ndarray  # int64 [rows, 10], EXPRESSIONS, then OTHER_VOTES: 0 without such a column
-    usages: np.ndarray  # str [rows]
-    lines: list[int]
-
-
 def join_votes(faces: FaceSet, path: Path) -> FaceSet:
     """Returns the set with its votes, and soft labels: the shares of the seven expressions.
 
@@ -100,28 +93,31 @@ def join_votes(faces: FaceSet, path: Path) -> FaceSet:
     """
     if faces.label_names != EXPRESSIONS or len(faces.sources) != 1:
         raise UsageError(f"votes need a labelled FER2013 CSV, which {faces.sources[0]} is not")
-    votes = _read_votes(path)
+    votes, usages, lines = _read_votes(path)
     num_rows = len(faces) + len(faces.problems)
-    if len(votes.lines) != num_rows:
+    if len(lines) != num_rows:
         raise BadInputError(
-            f"{path}: {len(votes.lines)} rows of votes, expected {num_rows} "
-            f"as in {faces.sources[0]}"
+            f"{path}: {len(lines)} rows of votes, expected {num_rows} as in {faces.sources[0]}"
         )
     if faces.splits is not None:
-        wrong = np.flatnonzero(votes.usages[faces.rows] != faces.splits)
+        wrong = np.flatnonzero(usages[faces.rows] != faces.splits)
         if len(wrong):
             face, row = wrong[0], faces.rows[wrong[0]]
             raise BadInputError(
-                f"{path}:{votes.lines[row]}: usage {str(votes.usages[row])!r}, expected "
+                f"{path}:{lines[row]}: usage {str(usages[row])!r}, expected "
                 f"{str(faces.splits[face])!r} as in row {row} of {faces.sources[0]}; "
                 "votes are joined by row and must be in the same order"
             )
     assert faces.labels is not None
-    counts = votes.counts[faces.rows]
+    counts = votes[faces.rows]
     return replace(faces, soft_labels=vote_shares(counts, faces.labels), votes=counts)
 
 
-def _read_votes(path: Path) -> _Votes:
+def _read_votes(path: Path) -> tuple[np.ndarray, np.ndarray, list[int]]:
+    """Returns the votes, int64 `[rows, 10]`, the usages, str `[rows]`, and each row's line.
+
+    Votes are those of `EXPRESSIONS`, then `OTHER_VOTES`: 0 where there is no such column.
+    """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
@@ -153,6 +149,5 @@ def _read_votes(path: Path) -> _Votes:
         counts.append([0 if i is None else int(row[i]) for i in columns])
         usages.append(row[usage].strip())
         lines.append(reader.line_num)
-    return _Votes(
-        np.array(counts, np.int64).reshape(-1, len(columns)), np.array(usages, str), lines
-    )
+    votes = np.array(counts, np.int64).reshape(-1, len(columns))
+    return votes, np.array(usages, str), lines

@@ -1,6 +1,6 @@
 """Growing rare classes: as report D does it, and by plain repetition."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -33,11 +33,12 @@ def grow(faces: FaceSet, names: Iterable[str], seed: int) -> FaceSet:
             known = nearest(name, faces.label_names)
             raise UsageError(f"cannot grow the class {name!r}: there is none{known}")
         label = faces.label_names.index(name)
-        faces = _append(faces, np.flatnonzero(faces.labels == label), _mirrored)
+        members = np.flatnonzero(faces.labels == label)
+        faces = _append(faces, members, faces.images[members][:, :, ::-1])
         assert faces.labels is not None
         members = np.flatnonzero(faces.labels == label)
         angles = rng.integers(-ROTATE_DEGREES, ROTATE_DEGREES + 1, len(members))
-        faces = _append(faces, members, lambda images, angles=angles: _rotated(images, angles))
+        faces = _append(faces, members, _rotated(faces.images[members], angles))
     return faces
 
 
@@ -61,17 +62,10 @@ def oversample(faces: FaceSet, seed: int) -> FaceSet:
     return faces.take(np.concatenate([np.arange(len(faces)), *extra]))
 
 
-def _append(
-    faces: FaceSet, members: np.ndarray, change: Callable[[np.ndarray], np.ndarray]
-) -> FaceSet:
-    """Returns the set with changed copies of some rows behind the others."""
+def _append(faces: FaceSet, members: np.ndarray, images: np.ndarray) -> FaceSet:
+    """Returns the set with copies of some rows, their images changed, behind the others."""
     together = faces.take(np.concatenate([np.arange(len(faces)), members]))
-    images = np.concatenate([faces.images, change(faces.images[members])])
-    return replace(together, images=images)
-
-
-def _mirrored(images: np.ndarray) -> np.ndarray:
-    return images[:, :, ::-1]
+    return replace(together, images=np.concatenate([faces.images, images]))
 
 
 def _rotated(images: np.ndarray, angles: np.ndarray) -> np.ndarray:

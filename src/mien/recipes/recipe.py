@@ -5,6 +5,7 @@ it does not know.
 """
 
 import tomllib
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
@@ -367,13 +368,25 @@ def _change(page: dict[str, Any], setting: str) -> None:
     names = key.strip().split(".")
     if not equals or not all(names):
         raise UsageError(f"--set {setting!r}: expected section.key=value")
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except (tomllib.TOMLDecodeError, RecursionError):
-        value = text.strip()
-    section = page
+    put(page, names, parse_value(text), f"--set {setting!r}")
+
+
+def put(page: dict[str, Any], names: Sequence[str], value: Any, option: str) -> None:
+    """Puts a value into a parsed page, at `section.key`; errors begin with the option.
+
+    Raises:
+        UsageError: There is a value where a section should be.
+    """
     for name in names[:-1]:
-        section = section.setdefault(name, {})
-        if not isinstance(section, dict):
-            raise UsageError(f"--set {setting!r}: {name!r} is no section")
-    section[names[-1]] = value
+        page = page.setdefault(name, {})
+        if not isinstance(page, dict):
+            raise UsageError(f"{option}: {name!r} is no section")
+    page[names[-1]] = value
+
+
+def parse_value(text: str) -> Any:
+    """Returns the value that a text means in a recipe file; bare words are text."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return text.strip()

@@ -244,20 +244,20 @@ def _work(connection: Connection, megabytes: int, max_pixels: int) -> None:
 
 
 def _send(connection: Connection, rgb: np.ndarray) -> None:
-    if sys.platform == "win32":
-        connection.send_bytes(rgb.data.cast("B"))
-        return
     rest = rgb.data.cast("B")
+    if sys.platform == "win32":
+        connection.send_bytes(rest)
+        return
     while rest:
         rest = rest[os.write(connection.fileno(), rest) :]
 
 
 def _receive(connection: Connection, rgb: np.ndarray) -> None:
     """Fills an array with what `_send` sends; `Connection` would hold a second copy of it."""
-    if sys.platform == "win32":
-        connection.recv_bytes_into(rgb.data.cast("B"))
-        return
     rest = rgb.data.cast("B")
+    if sys.platform == "win32":
+        connection.recv_bytes_into(rest)
+        return
     while rest:
         count = os.readv(connection.fileno(), [rest])
         if not count:

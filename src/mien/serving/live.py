@@ -19,7 +19,7 @@ from mien.inference.read.camera import Camera, Lost, watch
 from mien.inference.read.overlap import Handover
 from mien.inference.write.sinks import Sink
 from mien.pictures import resize
-from mien.serving.sockets import accept, first_done
+from mien.serving.sockets import accept, departure, first_done
 
 MAX_WIDTH = 1280
 """Wider frames are shrunk before they are sent to the page, pixels."""
@@ -103,7 +103,7 @@ class LiveCamera:
             self._viewers[event] = asyncio.get_running_loop()
         try:
             with suppress(WebSocketDisconnect):  # it left in the middle of a frame
-                await first_done(self._send(websocket, event), _departure(websocket))
+                await first_done(self._send(websocket, event), departure(websocket))
         finally:
             with self._lock:
                 del self._viewers[event]
@@ -181,12 +181,6 @@ class LiveCamera:
             self._news = _News(frame or self._news.frame, text)
             for event, loop in self._viewers.items():
                 loop.call_soon_threadsafe(event.set)
-
-
-async def _departure(websocket: WebSocket) -> None:
-    """Returns when the other side has left; what it says is ignored."""
-    while (await websocket.receive())["type"] != "websocket.disconnect":
-        pass
 
 
 def _jpeg(rgb: np.ndarray) -> bytes:

@@ -18,6 +18,7 @@ from mien.serving import openapi
 from mien.serving.clients import RETRY_AFTER
 from mien.serving.problems import client_left
 from mien.serving.service import Service
+from mien.serving.sockets import departure
 from mien.serving.stream import serve_stream
 from mien.serving.uploads import read_uploads
 
@@ -143,7 +144,7 @@ async def _wait(
         HTTPException: 503; it took too long.
     """
     results = asyncio.create_task(_all(answers))
-    leaving = asyncio.create_task(_until_left(request))
+    leaving = asyncio.create_task(departure(request))
     try:
         done, _ = await asyncio.wait(
             {results, leaving}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
@@ -162,8 +163,3 @@ async def _wait(
 
 async def _all(answers: Sequence[Future[FrameResult]]) -> list[FrameResult]:
     return await asyncio.gather(*map(asyncio.wrap_future, answers))
-
-
-async def _until_left(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass

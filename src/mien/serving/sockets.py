@@ -1,9 +1,10 @@
-"""What both of the service's WebSockets do."""
+"""What the service's connections have in common."""
 
 import asyncio
 from collections.abc import Coroutine
 from typing import TypeVar
 
+from starlette.requests import Request
 from starlette.websockets import WebSocket
 
 from mien.serving.security import SUBPROTOCOL
@@ -15,6 +16,12 @@ async def accept(websocket: WebSocket) -> None:
     """Accepts the handshake, with our subprotocol if it was offered."""
     offered = SUBPROTOCOL in websocket.scope.get("subprotocols", [])
     await websocket.accept(SUBPROTOCOL if offered else None)
+
+
+async def departure(connection: Request | WebSocket) -> None:
+    """Returns when the other side has left; what it says is ignored."""
+    while not (await connection.receive())["type"].endswith(".disconnect"):
+        pass
 
 
 async def first_done(*works: Coroutine[None, None, T]) -> list[T]:

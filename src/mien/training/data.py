@@ -10,6 +10,7 @@ import numpy as np
 
 from mien.classifier import as_channels
 from mien.data import FaceSet, assign_folds, grow, join_votes, oversample, read, read_teacher
+from mien.data.summary import pixel_statistics
 from mien.errors import BadInputError, UsageError
 from mien.models import normalisation_of
 from mien.recipes import Recipe
@@ -285,17 +286,9 @@ def _with_own_normalisation(recipe: Recipe, faces: FaceSet) -> Recipe:
         return recipe
     own = normalisation_of(recipe.model.name)
     if own is None:
-        counts = [
-            np.bincount(channel.ravel(), minlength=256)
-            for channel in np.moveaxis(as_channels(faces.images, channels_of(faces)), 3, 0)
-        ]
-        levels = np.arange(256) / 255
-        means = [np.average(levels, weights=count) for count in counts]
-        spreads = [
-            np.average((levels - mean) ** 2, weights=count) ** 0.5
-            for mean, count in zip(means, counts, strict=True)
-        ]
-        own = [round(float(mean), 4) for mean in means], [round(float(s), 4) for s in spreads]
+        channels = np.moveaxis(as_channels(faces.images, channels_of(faces)), 3, 0)
+        means, spreads = zip(*map(pixel_statistics, channels), strict=True)
+        own = [round(mean, 4) for mean in means], [round(spread, 4) for spread in spreads]
     page = recipe.model_dump(exclude_unset=True)
     data = {**page.get("data", {}), "mean": own[0], "std": own[1]}
     return Recipe.model_validate({**page, "data": data})

@@ -89,12 +89,7 @@ def epochs(state: TrainingState) -> Iterator[EpochRecord]:
             views, targets = views_and_targets(state, classifier, indices, epoch, size, randomness)
             with state.autocast():
                 logits = state.net(views)  # [B, K]
-                loss = F.cross_entropy(
-                    logits,
-                    targets,
-                    weight=state.class_weights,
-                    label_smoothing=recipe.train.label_smoothing,
-                )
+                loss = loss_of(state, logits, targets)
             descend(state, loss)
             state.step += 1
             if state.average:
@@ -137,6 +132,12 @@ def views_and_targets(
             views = F.interpolate(views, size, mode="bilinear", antialias=True)
     views = classifier.normalise(views).contiguous(memory_format=torch.channels_last)
     return views, targets
+
+
+def loss_of(state: TrainingState, logits: Tensor, targets: Tensor) -> Tensor:
+    """Returns the mean cross-entropy of logits `[B, K]` with targets `[B, K]`, a scalar."""
+    smoothing = state.recipe.train.label_smoothing
+    return F.cross_entropy(logits, targets, state.class_weights, label_smoothing=smoothing)
 
 
 def descend(state: TrainingState, loss: Tensor) -> None:

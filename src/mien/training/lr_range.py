@@ -13,14 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from mien.errors import UsageError
 from mien.plots import write_figure
 from mien.plots.search import draw_lr_range
 from mien.recipes import load_recipe
 from mien.training.data import TrainingSource, prepare, refuse_models
-from mien.training.loop import descend, views_and_targets
+from mien.training.loop import descend, loss_of, views_and_targets
 from mien.training.optimizers import set_rate
 from mien.training.randomness import Randomness
 from mien.training.search.result import write_table
@@ -164,12 +163,7 @@ def _steps(state: TrainingState, rates: Sequence[float]) -> Iterator[tuple[float
         views, targets = views_and_targets(state, classifier, indices, 1, size, randomness)
         set_rate(state.optimizer, rate)
         with state.autocast():
-            loss = F.cross_entropy(
-                state.net(views),
-                targets,
-                weight=state.class_weights,
-                label_smoothing=recipe.train.label_smoothing,
-            )
+            loss = loss_of(state, state.net(views), targets)
         yield rate, float(loss.detach())
         descend(state, loss)
 

@@ -8,7 +8,6 @@ optimizer.name=adam,adamax,sgd   one of a list; values as in a recipe file, bare
 
 import math
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from mien.errors import UsageError
 from mien.labels import nearest
 from mien.recipes import Recipe, load_recipe
-from mien.recipes.recipe import parse_recipe
+from mien.recipes.recipe import parse_recipe, parse_value, put
 
 Distribution = CategoricalDistribution | FloatDistribution | IntDistribution
 
@@ -80,7 +79,7 @@ class SearchSpace:
     def settings(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the values of what was drawn, as the recipe takes them."""
         return {
-            key: _value(params[key]) if isinstance(params[key], str) else params[key]
+            key: parse_value(params[key]) if isinstance(params[key], str) else params[key]
             for key in self.knobs
             if key in params
         }
@@ -93,13 +92,7 @@ class SearchSpace:
         """
         page = self.recipe.model_dump()
         for key, value in settings.items():
-            *sections, name = key.split(".")
-            place = page
-            for section in sections:
-                place = place.setdefault(section, {})
-                if not isinstance(place, dict):
-                    raise UsageError(f"--search {key}: {section!r} is no section")
-            place[name] = value
+            put(page, key.split("."), value, f"--search {key}")
         return parse_recipe(page, "--search")
 
 
@@ -196,7 +189,7 @@ def split_list(text: str) -> list[str]:
 def _probes(key: str, distribution: Distribution) -> list[Any]:
     """Returns all values of a list; of a range, both ends and a number between."""
     if isinstance(distribution, CategoricalDistribution):
-        values = [_value(str(choice)) for choice in distribution.choices]
+        values = [parse_value(str(choice)) for choice in distribution.choices]
         for place, value in enumerate(values):
             if value in values[:place]:
                 raise UsageError(f"--search: {key} lists {value!r} twice")
@@ -211,11 +204,3 @@ def _count(distribution: Distribution) -> float:
     if isinstance(distribution, IntDistribution):
         return distribution.high - distribution.low + 1
     return math.inf
-
-
-def _value(text: str) -> Any:
-    """Returns the value that a text means in a recipe file; bare words are text."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except (tomllib.TOMLDecodeError, RecursionError):
-        return text
