@@ -95,17 +95,24 @@ class _Located:
     num_lines: int = 0
 
 
-class _Desk:
-    """What one thread works on: a block of text and the arrays to decode it with."""
+class _Block:
+    """A thread's block of lines, and the arrays to decode it with; filled again and again.
+
+    Attributes:
+        text: The lines, from `_START` to `stop`.
+        decoder: Its arrays are as long as `text`.
+        stop: Where the lines end.
+        number: The block's place in the file, from 0.
+    """
 
     def __init__(self) -> None:
         self.text = bytearray(_START + _BLOCK + 1)
         self.decoder = PixelDecoder(len(self.text))
-        self.stop = self.block = 0
+        self.stop = self.number = 0
 
 
 class _Lines:
-    """The open file behind its header, handed out to threads in blocks of whole lines."""
+    """The open file after its header, read by several threads in blocks of whole lines."""
 
     def __init__(self, stream: BufferedIOBase, table: _Table) -> None:
         self.table = table
@@ -113,19 +120,19 @@ class _Lines:
         self._stream = stream
         self._lock = Lock()
         self._rest = b""
-        self._block = 0
+        self._num_blocks = 0
         self._finished = False
 
     def stop(self) -> None:
         """Hands out no more."""
         self._finished = True
 
-    def fill(self, desk: _Desk) -> bool:
-        """Returns whether there was another block; puts it on the desk."""
+    def read_into(self, block: _Block) -> bool:
+        """Puts the file's next lines into the block; returns whether there were any."""
         with self._lock:
             if self._finished:
                 return False
-            text, stop = desk.text, _START + len(self._rest)
+            text, stop = block.text, _START + len(self._rest)
             text[_START:stop] = self._rest
             space = memoryview(text)[stop : _START + _BLOCK]
             num_bytes, self.damage = _fill(self._stream, space)
@@ -145,8 +152,8 @@ class _Lines:
             if not self.table.num_pixels:
                 num_pixels = _expected_pixels(text[_START:cut], self.table)
                 self.table = replace(self.table, num_pixels=num_pixels)
-            desk.stop, desk.block = cut, self._block
-            self._block += 1
+            block.stop, block.number = cut, self._num_blocks
+            self._num_blocks += 1
             return True
 
 
@@ -230,18 +237,18 @@ def _read_blocks(lines: _Lines, skip_bad: bool) -> list[_Rows]:
     decoding it.
     """
 
-    def work(desk: _Desk) -> list[tuple[int, _Rows]]:
+    def work(block: _Block) -> list[tuple[int, _Rows]]:
         done = []
-        while lines.fill(desk):
-            rows = _parse_block(desk, lines.table)
-            done.append((desk.block, rows))
+        while lines.read_into(block):
+            rows = _parse_block(block, lines.table)
+            done.append((block.number, rows))
             if rows.problems and not skip_bad:
                 lines.stop()
         return done
 
     num_threads = min(4, os.cpu_count() or 1)
     with ThreadPoolExecutor(num_threads) as pool:
-        parts = pool.map(work, [_Desk() for _ in range(num_threads)])
+        parts = pool.map(work, [_Block() for _ in range(num_threads)])
         return [rows for _, rows in sorted(chain(*parts), key=itemgetter(0))]
 
 
@@ -278,19 +285,19 @@ def _expected_pixels(text: bytearray, table: _Table) -> int:
     return max(MIN_SIDE, round(sqrt(count))) ** 2
 
 
-def _parse_block(desk: _Desk, table: _Table) -> _Rows:
-    """Returns the rows on the desk: decoded at once, or one by one if any of them is odd."""
-    located = _locate(desk.text, desk.stop, table)
+def _parse_block(block: _Block, table: _Table) -> _Rows:
+    """Returns the rows of a block: decoded at once, or one by one if any of them is odd."""
+    located = _locate(block.text, block.stop, table)
     if located is not None and located.spans:
-        text = np.frombuffer(desk.text, np.uint8)[: desk.stop]
-        images = desk.decoder.decode(text, located.spans, table.num_pixels)
+        text = np.frombuffer(block.text, np.uint8)[: block.stop]
+        images = block.decoder.decode(text, located.spans, table.num_pixels)
         if images is not None:
             count = len(images)
             rows = list(range(count))
             return _Rows(images, located.labels, located.splits, rows, count, located.num_lines, [])
     images, labels, splits, rows, problems = [], [], [], [], []
     num_rows = 0
-    lines = bytes(desk.text[_START : desk.stop]).split(b"\n")[:-1]
+    lines = bytes(block.text[_START : block.stop]).split(b"\n")[:-1]
     for number, line in enumerate(lines):
         if not line.strip():
             continue

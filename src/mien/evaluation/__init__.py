@@ -1,7 +1,7 @@
 """Pure metrics of (logits, labels), calibration, reports on models and how these differ."""
 
 from mien.evaluation.calibration import fit_temperature
-from mien.evaluation.compare import Comparison, compare
+from mien.evaluation.comparison import Comparison, compare
 from mien.evaluation.faces import honesty_warning, read_for
 from mien.evaluation.metrics import wilson_interval
 from mien.evaluation.report import Evaluation, Report, collect, evaluate, score

@@ -1,6 +1,6 @@
 """What a network looked at in a face: saliency, activations, filters."""
 
-from mien.explanation.explain import (
+from mien.explanation.explaining import (
     METHODS,
     OF_AN_EXPRESSION,
     Explanation,

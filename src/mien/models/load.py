@@ -11,7 +11,7 @@ from mien.models.face_classifier import FaceClassifier
 from mien.models.registry import architecture, create_model
 
 
-def load_classifier(model: str | Path = "default") -> FaceClassifier:
+def load_face_classifier(model: str | Path = "default") -> FaceClassifier:
     """Returns a model's network with its weights, frozen and in evaluation mode, on the CPU.
 
     Its logits are those of the model folder's ONNX network.
@@ -42,11 +42,11 @@ def load_classifier(model: str | Path = "default") -> FaceClassifier:
         raise BadInputError(
             f"{path}: not the weights of {config.architecture}: {reason}"
         ) from error
-    classifier = FaceClassifier(
+    face_classifier = FaceClassifier(
         net,
         mean=config.mean,
         std=config.std,
         in_channels=options["in_channels"],
         temperature=config.temperature,
     )
-    return classifier.eval().requires_grad_(False)
+    return face_classifier.eval().requires_grad_(False)

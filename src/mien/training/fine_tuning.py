@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mien.errors import UsageError
 from mien.model_folder import ModelConfig, read_config, resolve
-from mien.models import load_classifier
+from mien.models import load_face_classifier
 from mien.recipes import Recipe, parse_recipe
 from mien.run_folder import RunInfo
 
@@ -44,7 +44,7 @@ def initial_weights(init: str | Path, labels: tuple[str, ...]) -> dict[str, Tens
         MissingError: The model folder has no weights.
         BadInputError: It is damaged.
     """
-    weights = dict(load_classifier(init).net.state_dict())
+    weights = dict(load_face_classifier(init).net.state_dict())
     known = read_config(resolve(init)).labels
     for name in HEAD:
         rows = torch.zeros(len(labels), *weights[name].shape[1:])

@@ -147,7 +147,7 @@ def read_curve(
 
 def _steps(state: TrainingState, rates: Sequence[float]) -> Iterator[tuple[float, float]]:
     """Trains one step at each learning rate, as the training loop does; yields (rate, loss)."""
-    recipe, classifier = state.recipe, state.classifier(state.bare_net)
+    recipe, face_classifier = state.recipe, state.face_classifier(state.bare_net)
     batch_size = recipe.train.batch_size
     seed, device, num_faces = recipe.train.seed, state.train_faces.device, len(state.train_faces)
     seed_everything(seed, 1, 0)
@@ -161,7 +161,7 @@ def _steps(state: TrainingState, rates: Sequence[float]) -> Iterator[tuple[float
     for rate, batch in zip(rates, batches, strict=False):
         indices = batch.to(device)
         size = recipe.data.input_size
-        views, targets = views_and_targets(state, classifier, indices, 1, size, randomness)
+        views, targets = views_and_targets(state, face_classifier, indices, 1, size, randomness)
         set_rate(state.optimizer, rate)
         with state.autocast():
             loss = F.cross_entropy(

@@ -20,7 +20,7 @@ from mien.recipes import Recipe
 from mien.run_folder import RunInfo
 from mien.training import checkpoint
 from mien.training.data import TrainingData, TrainingSource, prepare, source_of
-from mien.training.export import export_run
+from mien.training.exporting import export_run
 from mien.training.fine_tuning import check_frame, initial_weights, with_architecture_of
 from mien.training.loop import epochs
 from mien.training.progress import epoch_line, shown

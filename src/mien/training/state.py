@@ -112,9 +112,9 @@ class TrainingState:
         whole, rest = divmod(num_faces, batch_size)
         return whole + (processes == 1 and rest > 1)
 
-    def classifier(self, net: nn.Module) -> FaceClassifier:
+    def face_classifier(self, net: nn.Module) -> FaceClassifier:
         """Returns the face classifier around a network of this run."""
-        found = _classifier(self.recipe, net, self.train_faces.shape[1])
+        found = _face_classifier(self.recipe, net, self.train_faces.shape[1])
         return found.to(self.accelerator.device)
 
     def autocast(self) -> torch.autocast:
@@ -255,19 +255,19 @@ def seed_everything(seed: int, epoch: int, rank: int) -> None:
     torch.manual_seed(int(words[2]))
 
 
-def _classifier(recipe: Recipe, net: nn.Module, image_channels: int) -> FaceClassifier:
+def _face_classifier(recipe: Recipe, net: nn.Module, image_channels: int) -> FaceClassifier:
     channels = in_channels(recipe, image_channels)
     return FaceClassifier(net, mean=recipe.data.mean, std=recipe.data.std, in_channels=channels)
 
 
 def _try_sizes(recipe: Recipe, net: nn.Module, image_channels: int) -> None:
     """Passes a blank face through the net at every size it will see; touches nothing."""
-    classifier = _classifier(recipe, net, image_channels)
+    face_classifier = _face_classifier(recipe, net, image_channels)
     sizes = {recipe.data.input_size, *(size for _, size in recipe.train.sizes)}
-    with evaluating(classifier):
+    with evaluating(face_classifier):
         for size in sizes:
             try:
-                classifier(torch.zeros(1, size, size, image_channels, dtype=torch.uint8))
+                face_classifier(torch.zeros(1, size, size, image_channels, dtype=torch.uint8))
             except RuntimeError as error:
                 raise UsageError(
                     f"{recipe.model.name} does not take {image_channels}x{size}x{size} faces "

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from mien.errors import UsageError
 from mien.model_folder import read_config, resolve
-from mien.models import FaceClassifier, load_classifier
+from mien.models import FaceClassifier, load_face_classifier
 
 LOGITS = ".npz"
 """How the name of a file of a teacher's logits ends; every other teacher is a model."""
@@ -32,18 +32,20 @@ def teacher_names(teacher: TeacherNames) -> tuple[str, ...]:
 class Teachers(nn.Module):
     """Networks that answer together: the mean of their calibrated probabilities."""
 
-    def __init__(self, classifiers: Sequence[FaceClassifier], columns: Sequence[Tensor]) -> None:
-        """Takes classifiers, and for each the places of the student's classes in its own."""
+    def __init__(
+        self, face_classifiers: Sequence[FaceClassifier], columns: Sequence[Tensor]
+    ) -> None:
+        """Takes networks, and for each the places of the student's classes in its own."""
         super().__init__()
-        self.classifiers = nn.ModuleList(classifiers)
-        self._pairs = list(zip(classifiers, columns, strict=True))
+        self.face_classifiers = nn.ModuleList(face_classifiers)
+        self._pairs = list(zip(face_classifiers, columns, strict=True))
 
     @torch.no_grad()
     def forward(self, pixels: Tensor) -> Tensor:
         """Returns probabilities `[B, K]` of views `[B, C, s, s]` in [0, 1]."""
         said = [
-            classifier.of_pixels(pixels).softmax(1)[:, columns.to(pixels.device)]
-            for classifier, columns in self._pairs
+            face_classifier.of_pixels(pixels).softmax(1)[:, columns.to(pixels.device)]
+            for face_classifier, columns in self._pairs
         ]
         return torch.stack(said).mean(0)
 
@@ -64,7 +66,7 @@ def load_teachers(
         BadInputError: It is damaged.
         UsageError: It has other classes, or is made for other faces.
     """
-    classifiers, columns = [], []
+    face_classifiers, columns = [], []
     for model in models:
         config = read_config(resolve(model))
         if set(config.labels) != set(labels):
@@ -77,16 +79,16 @@ def load_teachers(
                 f"{model} cannot teach: it sees {config.input_size} pixels with {config.channels} "
                 f"channel(s); the recipe shows {input_size} with {channels}"
             )
-        classifiers.append(load_classifier(model))
+        face_classifiers.append(load_face_classifier(model))
         columns.append(torch.tensor([config.labels.index(label) for label in labels]))
-    return Teachers(classifiers, columns) if classifiers else None
+    return Teachers(face_classifiers, columns) if face_classifiers else None
 
 
 def teachers_hash(models: Sequence[str]) -> str:
     """Returns the SHA-256 of all that the models' answers depend on: weights and temperature."""
     digest = hashlib.sha256()
     for model in models:
-        classifier = load_classifier(model)
-        for value in (classifier.temperature, *classifier.state_dict().values()):
+        face_classifier = load_face_classifier(model)
+        for value in (face_classifier.temperature, *face_classifier.state_dict().values()):
             digest.update(value.numpy().tobytes())
     return digest.hexdigest()

@@ -210,7 +210,7 @@ def write_model_folder(
         MienError: The exported network gives other logits; nothing should use it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    classifier = FaceClassifier(
+    face_classifier = FaceClassifier(
         net.cpu(),
         mean=config.mean,
         std=config.std,
@@ -225,9 +225,9 @@ def write_model_folder(
         weights.update(floats)
     content = safetensors.torch.save(weights, {"architecture": config.architecture})
     (folder / WEIGHTS).write_bytes(content)  # save_file would make it readable to its owner alone
-    write_onnx(classifier, config, folder / NETWORK)
+    write_onnx(face_classifier, config, folder / NETWORK)
     _write_texts(folder, config)
-    difference = parity(classifier, Classifier(folder))
+    difference = parity(face_classifier, Classifier(folder))
     if not difference < PARITY:
         raise MienError(
             f"{folder / NETWORK}: logits differ from torch's by {difference:.2g}; "
@@ -249,7 +249,7 @@ def _write_texts(folder: Path, config: ModelConfig) -> None:
     write_manifest(folder)
 
 
-def write_onnx(classifier: FaceClassifier, config: ModelConfig, path: Path) -> None:
+def write_onnx(face_classifier: FaceClassifier, config: ModelConfig, path: Path) -> None:
     """Writes the network as ONNX: `faces` uint8 `[N, s, s, C]` → `logits` float `[N, K]`."""
     size, channels = config.input_size, config.channels
     example = torch.zeros(2, size, size, channels, dtype=torch.uint8)
@@ -260,7 +260,7 @@ def write_onnx(classifier: FaceClassifier, config: ModelConfig, path: Path) -> N
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")  # the exporter warns of its own internals
             program = torch.onnx.export(
-                classifier,
+                face_classifier,
                 (example,),
                 input_names=["faces"],
                 output_names=["logits"],
@@ -283,7 +283,7 @@ def write_onnx(classifier: FaceClassifier, config: ModelConfig, path: Path) -> N
     onnx.save(model, path)
 
 
-def parity(classifier: FaceClassifier, exported: Classifier) -> float:
+def parity(face_classifier: FaceClassifier, exported: Classifier) -> float:
     """Returns the largest difference of a logit between torch and ONNX, at N = 1 and N = 7.
 
     Where the largest logit exceeds 1, the difference is given as a part of it.
@@ -299,7 +299,7 @@ def parity(classifier: FaceClassifier, exported: Classifier) -> float:
         ramp = np.linspace(0, 255, config.input_size).astype(np.uint8)
         faces[::2] = ramp[None, :, None, None]
         with torch.no_grad():
-            expected = classifier(torch.from_numpy(faces)).numpy()
+            expected = face_classifier(torch.from_numpy(faces)).numpy()
         actual = exported.run(faces)
         scale = max(1.0, float(np.abs(expected).max()))
         largest = max(largest, float(np.abs(expected - actual).max()) / scale)

@@ -18,7 +18,7 @@ from mien.inference.see.crop import cut
 from mien.inference.see.detectors import create_detector
 from mien.labels import canonical_expression, nearest
 from mien.model_folder import ModelConfig, read_config, resolve
-from mien.models import FaceClassifier, load_classifier
+from mien.models import FaceClassifier, load_face_classifier
 from mien.pictures import read_picture
 from mien.plots.explanation import draw_activations, draw_contributions, draw_evidence, draw_filters
 from mien.views import centre_crop
@@ -26,8 +26,8 @@ from mien.views import centre_crop
 Finding = GradCam | PixelContributions | Filters | list[Activation]
 
 METHODS: dict[str, Callable[[FaceClassifier, np.ndarray, int], Finding]] = {
-    "activations": lambda classifier, view, _: activations(classifier, view),
-    "filters": lambda classifier, _, __: filters(classifier),
+    "activations": lambda face_classifier, view, _: activations(face_classifier, view),
+    "filters": lambda face_classifier, _, __: filters(face_classifier),
     "gradcam": grad_cam,
     "integrated-gradients": integrated_gradients,
 }
@@ -148,9 +148,9 @@ def explain(
     chosen = None if expression is None else _label_of(expression, config.labels)
     face, num_faces = find_face(picture, config, detector)
     view = centre_crop(face[None], config.input_size)[0]
-    classifier = load_classifier(folder)
+    face_classifier = load_face_classifier(folder)
     with torch.no_grad():
-        logits = classifier(as_batch(classifier, view))[0].numpy()
+        logits = face_classifier(as_batch(face_classifier, view))[0].numpy()
     probabilities = softmax(logits.astype(np.float64))
     perceived = int(probabilities.argmax())
     explained = perceived if chosen is None else chosen
@@ -163,7 +163,7 @@ def explain(
         probabilities=dict(zip(config.labels, probabilities.tolist(), strict=True)),
         perceived=config.labels[perceived],
         explained=config.labels[explained],
-        finding=METHODS[method](classifier, view, explained),
+        finding=METHODS[method](face_classifier, view, explained),
     )
 
 
