@@ -10,7 +10,7 @@ from onnx import numpy_helper
 
 from mien.classifier import Classifier
 from mien.errors import BadInputError
-from mien.model_folder import INSIDE, METADATA_KEY, parse_config, resolve, write_manifest
+from mien.model_folder import METADATA_KEY, PRETRAINED, parse_config, resolve, write_manifest
 from mien.models import load_face_classifier
 from tiny_model import write_tiny_model
 
@@ -89,7 +89,7 @@ def test_metadata_that_is_no_text_is_refused(tmp_path):
         Classifier(folder)
 
 
-@pytest.mark.parametrize("name", INSIDE)
+@pytest.mark.parametrize("name", PRETRAINED)
 def test_a_config_that_is_read_and_written_stays_as_it_was(name):
     """Key by key, in its order: what a card or another program reads is not moved."""
     text = (resolve(name) / "config.json").read_text()

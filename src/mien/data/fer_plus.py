@@ -24,7 +24,7 @@ _COUNT = re.compile("[0-9]{1,6}")
 
 @dataclass(frozen=True)
 class Majority:
-    """What most annotators say of each face; `decide` makes it.
+    """What most annotators say of each face; `find_majority` makes it.
 
     Attributes:
         choice: int64 `[N]`, the class with the most votes, as an index of the set's labels; -1
@@ -40,7 +40,7 @@ class Majority:
     num_unknown: int
 
 
-def decide(votes: np.ndarray) -> Majority:
+def find_majority(votes: np.ndarray) -> Majority:
     """Returns the annotators' majority of each face, by the protocol of FER+'s paper.
 
     A class that a single annotator chose does not count. Of the votes that are left, contempt,

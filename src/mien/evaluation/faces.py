@@ -23,7 +23,7 @@ class JudgedFaces:
     dropped: tuple[str, ...]
 
 
-def read_for(
+def read_for_model(
     config: ModelConfig,
     data: str | Path,
     split: str | None = None,

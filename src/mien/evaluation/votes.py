@@ -1,13 +1,13 @@
 """A model against annotators: their majority, their distribution, false alarms on clear faces.
 
-The protocol of the majority is that of FER+'s paper (Barsoum et al. 2016); see `decide`.
+The protocol of the majority is that of FER+'s paper (Barsoum et al. 2016); see `find_majority`.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from mien.data import decide, vote_shares
+from mien.data import find_majority, vote_shares
 from mien.evaluation import metrics
 
 NEUTRAL = "neutral"
@@ -106,7 +106,7 @@ def truth_of(labels: np.ndarray, votes: np.ndarray | None) -> Truth:
     """
     if votes is None:
         return Truth(np.arange(len(labels)), labels, labels)
-    return _truth_of(votes, decide(votes).choice)
+    return _truth_of(votes, find_majority(votes).choice)
 
 
 def _truth_of(votes: np.ndarray, choice: np.ndarray) -> Truth:
@@ -130,7 +130,7 @@ def score_votes(
     """
     if votes.shape != (len(logits), len(label_names) + 3):
         raise ValueError(f"votes {list(votes.shape)} do not fit logits {list(logits.shape)}")
-    majority = decide(votes)
+    majority = find_majority(votes)
     truth = _truth_of(votes, majority.choice)
     if not len(truth.rows):
         return None

@@ -33,7 +33,7 @@ METHODS: dict[str, Callable[[FaceClassifier, np.ndarray, int], Finding]] = {
 }
 """Method → function of the network, the face as it sees it, and the expression's index."""
 
-OF_AN_EXPRESSION = ("gradcam", "integrated-gradients")
+EXPRESSION_METHODS = ("gradcam", "integrated-gradients")
 """The methods whose finding is about one expression."""
 
 

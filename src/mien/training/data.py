@@ -157,7 +157,7 @@ def prepare(
     chosen, selection, train_split, selection_split = choose_faces(recipe, whole)
     if max_faces is not None:
         chosen = take_few(chosen, max_faces, seed)
-    selection = _judged(recipe, selection)
+    selection = _with_selection_truth(recipe, selection)
     taught = _with_opinions(recipe, chosen, source)
     recipe = _with_own_normalisation(recipe, taught)
     train = grow(taught, knobs.grow, knobs.split_seed)
@@ -215,7 +215,7 @@ def _with_opinions(recipe: Recipe, faces: FaceSet, source: TrainingSource) -> Fa
     return replace(faces, soft_labels=mixed.astype(np.float32))
 
 
-def _judged(recipe: Recipe, selection: FaceSet) -> FaceSet:
+def _with_selection_truth(recipe: Recipe, selection: FaceSet) -> FaceSet:
     """Returns the selection faces with no other truth than the recipe holds a network against."""
     if recipe.train.selection_truth == "labels":
         return selection.without_opinions()

@@ -14,7 +14,7 @@ from torch.utils.tensorboard import SummaryWriter
 from mien import run_folder
 from mien.errors import BadInputError
 from mien.locks import FolderLock
-from mien.model_folder import INSIDE, read_config, resolve
+from mien.model_folder import PRETRAINED, read_config, resolve
 from mien.models import count_parameters
 from mien.recipes import Recipe
 from mien.run_folder import RunInfo
@@ -69,7 +69,7 @@ def train(
         if state.accelerator.is_main_process:
             run_folder.create(run, faces.recipe, info)
         state.accelerator.wait_for_everyone()
-        return _to_the_end(state, run, info, faces, faces.warnings)
+        return _run_epochs(state, run, info, faces, faces.warnings)
 
 
 def resume(
@@ -108,7 +108,7 @@ def resume(
             raise BadInputError(f"{faces.source.data}: not the data that {run} was started on")
         if state.accelerator.is_main_process:
             run_folder.cut_metrics(run, state.epoch)
-        return _to_the_end(state, run, info, faces, warnings)
+        return _run_epochs(state, run, info, faces, warnings)
 
 
 def _start(faces: TrainingData, init: str | Path | None) -> TrainingState:
@@ -143,7 +143,7 @@ def _info(faces: TrainingData, init: str | Path | None) -> RunInfo:
 
 
 def _absolute(model: str | Path) -> str:
-    return str(model) if str(model) in INSIDE else str(Path(model).resolve())
+    return str(model) if str(model) in PRETRAINED else str(Path(model).resolve())
 
 
 @contextmanager
@@ -157,7 +157,7 @@ def _only_writer(run: Path) -> Iterator[None]:
             lock.release()
 
 
-def _to_the_end(
+def _run_epochs(
     state: TrainingState, run: Path, info: RunInfo, faces: TrainingData, warnings: list[str]
 ) -> Path:
     """Consumes the loop: every epoch to the metrics, TensorBoard and a checkpoint; then exports."""

@@ -94,7 +94,7 @@ def work(connection: Connection, settings: VideoSettings, num_threads: int) -> N
         with lock:
             connection.send(message)
 
-    threading.Thread(target=_beat, args=(send,), daemon=True).start()
+    threading.Thread(target=_report_progress, args=(send,), daemon=True).start()
     import cv2
 
     cv2.setNumThreads(num_threads)
@@ -149,7 +149,7 @@ def _read_video(analyzer: Analyzer, task: Task, settings: VideoSettings, send: S
     return Finished(summarizer.summary(), is_final)
 
 
-def _beat(send: Send) -> None:
+def _report_progress(send: Send) -> None:
     """Tells, again and again, that frames are decoded; of a file that stalls there are none."""
     before = pulse.num_frames
     while True:

@@ -69,7 +69,7 @@ class _Reading:
 
 
 @dataclass(frozen=True)
-class Lost:
+class DamagedFrames:
     """So many frames were damaged."""
 
     num_frames: int
@@ -78,7 +78,7 @@ class Lost:
 
 def timed_frames(
     path: Path, container: "InputContainer", end: Fraction | None
-) -> "Iterator[tuple[Fraction, av.VideoFrame | Lost]]":
+) -> "Iterator[tuple[Fraction, av.VideoFrame | DamagedFrames]]":
     """Returns frames with their times; after the last good one, the error if there is one."""
     from av.error import FFmpegError
 
@@ -120,7 +120,7 @@ def timed_frames(
                     by_time = round((time - before) * Fraction(rate)) - 1
                     reading.num_lost = max(reading.num_lost, by_time)
                 error = f"{path}: damaged from {since} to {seconds_of(time)} ({reading.damage})"
-                yield time, Lost(reading.num_lost, error)
+                yield time, DamagedFrames(reading.num_lost, error)
                 reading.damage, reading.damaged_at, reading.num_lost = None, None, 0
             before = time
             yield time, frame
