@@ -79,6 +79,14 @@ def compare(evaluations: Sequence[Evaluation]) -> Comparison:
 
     Raises:
         ValueError: There are fewer than two, or they are of different faces.
+
+    Example:
+        >>> from mien.data import read
+        >>> from mien.evaluation import collect, compare
+        >>> faces = read("faces.csv")
+        >>> comparison = compare([collect(model, faces) for model in ("default", "fer2013")])
+        >>> [(each.model, each.reference) for each in comparison.differences]
+        [('fer2013', 'default')]
     """
     if len(evaluations) < 2:
         raise ValueError("a comparison takes two models or more")

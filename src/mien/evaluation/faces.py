@@ -46,6 +46,13 @@ def read_for_model(
         MissingError: The set is not there.
         BadInputError: It cannot be read.
         UsageError: It has no such split.
+
+    Example:
+        >>> from mien import Classifier
+        >>> from mien.evaluation import read_for_model
+        >>> judged = read_for_model(Classifier().config, "faces.csv", split="PublicTest")
+        >>> len(judged.faces), len(judged.whole)
+        (28, 98)
     """
     size = config.face_size if Path(data).is_dir() else None
     whole = read(data, votes, skip_bad=skip_bad, face_size=size, channels=config.channels)
@@ -69,6 +76,14 @@ def honesty_warning(
             the recipe.
         faces: The faces to evaluate on.
         source: The whole set they were taken from, where it is at hand.
+
+    Example:
+        >>> from mien import Classifier
+        >>> from mien.data import read
+        >>> from mien.evaluation import honesty_warning
+        >>> faces = read("faces.csv").take_split("PublicTest")
+        >>> honesty_warning(Classifier("runs/first").config, faces)
+        'these are the faces the model was selected on: the figures are optimistic'
     """
     record = config.training
     digest = faces.without_opinions().content_hash()

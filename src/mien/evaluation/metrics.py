@@ -71,6 +71,12 @@ def wilson_interval(num_correct: int, num_faces: int) -> tuple[float, float]:
 
     Raises:
         ValueError: There are no faces, or more correct ones than faces.
+
+    Example:
+        >>> from mien.evaluation import wilson_interval
+        >>> low, high = wilson_interval(80, 100)
+        >>> round(low, 3), round(high, 3)
+        (0.711, 0.867)
     """
     if not 0 <= num_correct <= num_faces or num_faces == 0:
         raise ValueError(f"{num_correct} correct of {num_faces} is no proportion")

@@ -84,6 +84,14 @@ def score(
 
     Raises:
         ValueError: The arguments do not fit each other, or hold no face.
+
+    Example:
+        >>> import numpy as np
+        >>> from mien.evaluation import score
+        >>> logits = np.log([[0.7, 0.3], [0.4, 0.6], [0.8, 0.2]])
+        >>> report = score(logits, np.array([0, 1, 1]), ("happy", "neutral"))
+        >>> round(report.accuracy, 2), report.confusion
+        (0.67, ((1, 0), (1, 1)))
     """
     confusion = metrics.confusion_matrix(logits, labels)
     if len(label_names) != len(confusion):
@@ -132,7 +140,15 @@ class Evaluation:
 
 
 def evaluate(model: Classifier | str | Path, faces: FaceSet, tta: bool = False) -> Report:
-    """Returns the report on a model over all faces of a labelled set: `collect`'s, alone."""
+    """Returns the report on a model over all faces of a labelled set: `collect`'s, alone.
+
+    Example:
+        >>> from mien.data import read
+        >>> from mien.evaluation import evaluate
+        >>> report = evaluate("default", read("faces.csv").take_split("PublicTest"))
+        >>> report.num_faces, 0 <= report.accuracy <= 1
+        (28, True)
+    """
     return collect(model, faces, tta).report
 
 
@@ -151,6 +167,13 @@ def collect(model: Classifier | str | Path, faces: FaceSet, tta: bool = False) -
         MissingError: No such model.
         BadInputError: The model cannot be read or gives no finite logits; the set is empty, has
             no labels, other face sizes, or faces of classes that the model does not know.
+
+    Example:
+        >>> from mien.data import read
+        >>> from mien.evaluation import collect
+        >>> evaluation = collect("default", read("faces.csv"))
+        >>> evaluation.logits.shape, evaluation.report.num_faces
+        ((98, 7), 98)
     """
     classifier = model if isinstance(model, Classifier) else Classifier(model)
     labels = _labels_of_model(faces, classifier.labels)

@@ -103,6 +103,14 @@ def truth_of(labels: np.ndarray, votes: np.ndarray | None) -> Truth:
     Args:
         labels: int64 `[N]`.
         votes: int64 `[N, K + 3]`, as `FaceSet.votes`.
+
+    Example:
+        >>> import numpy as np
+        >>> from mien.evaluation import truth_of
+        >>> votes = np.array([[3, 7, 0, 0, 0], [5, 5, 0, 0, 0]])
+        >>> truth = truth_of(np.array([0, 1]), votes)
+        >>> truth.rows, truth.labels
+        (array([0]), array([1]))
     """
     if votes is None:
         return Truth(np.arange(len(labels)), labels, labels)
@@ -127,6 +135,15 @@ def score_votes(
 
     Raises:
         ValueError: The arguments do not fit each other.
+
+    Example:
+        >>> import numpy as np
+        >>> from mien.evaluation import score_votes
+        >>> votes = np.array([[9, 1, 0, 0, 0], [2, 8, 0, 0, 0], [5, 5, 0, 0, 0]])
+        >>> logits = np.log([[0.8, 0.2], [0.7, 0.3], [0.5, 0.5]])
+        >>> report = score_votes(logits, np.array([0, 1, 0]), votes, ("happy", "neutral"))
+        >>> report.num_faces, report.num_undecided, report.accuracy
+        (2, 1, 0.5)
     """
     if votes.shape != (len(logits), len(label_names) + 3):
         raise ValueError(f"votes {list(votes.shape)} do not fit logits {list(logits.shape)}")

@@ -140,6 +140,12 @@ def explain(
         MissingError: No such picture or model.
         BadInputError: The picture is damaged or shows no face; the model is damaged.
         UsageError: No such method, detector or expression; or not for this network.
+
+    Example:
+        >>> from mien.explanation import explain
+        >>> explanation = explain("examples/astronaut.jpg", "gradcam", expression="surprise")
+        >>> explanation.perceived, explanation.explained
+        ('happy', 'surprise')
     """
     if method not in METHODS:
         raise UsageError(f"no method {method!r}{nearest(method, list(METHODS))}")
@@ -183,6 +189,13 @@ def find_face(
         MissingError: No such picture.
         BadInputError: It is damaged, or no face is found in it.
         UsageError: No such detector.
+
+    Example:
+        >>> from mien import Classifier
+        >>> from mien.explanation import find_face
+        >>> face, num_faces = find_face("examples/astronaut.jpg", Classifier().config)
+        >>> face.shape, face.dtype, num_faces
+        ((48, 48), dtype('uint8'), 1)
     """
     finder = create_detector(detector)
     rgb = read_picture(picture)
@@ -196,7 +209,12 @@ def find_face(
 
 
 def draw(explanation: Explanation) -> Figure:
-    """Returns the figure of an explanation: the face, what the model read in it, the finding."""
+    """Returns the figure of an explanation: the face, what the model read in it, the finding.
+
+    Example:
+        >>> from mien.explanation import draw, explain
+        >>> draw(explain("examples/astronaut.jpg", "gradcam")).savefig("why.png")
+    """
     view = explanation.view
     title = (
         f"Perceived expression: {explanation.perceived}, {explanation.confidence:.0%}"

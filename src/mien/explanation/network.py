@@ -116,6 +116,14 @@ def activations(face_classifier: FaceClassifier, view: np.ndarray) -> list[Activ
 
     Raises:
         ValueError: The view has another dtype or shape.
+
+    Example:
+        >>> from mien.explanation import activations, explain
+        >>> from mien.models import load_face_classifier
+        >>> view = explain("examples/astronaut.jpg", "filters").view
+        >>> layers = activations(load_face_classifier("default"), view)
+        >>> layers[-1].values.shape
+        (7,)
     """
     return [
         Activation(name, type(layer).__name__.lstrip("_"), values.float().cpu().numpy())
@@ -128,6 +136,13 @@ def filters(face_classifier: FaceClassifier) -> Filters:
 
     Raises:
         UsageError: The first layer does not look at pixels.
+
+    Example:
+        >>> from mien.explanation import filters
+        >>> from mien.models import load_face_classifier
+        >>> first = filters(load_face_classifier("default"))
+        >>> first.kernels.ndim, first.kernels.dtype
+        (4, dtype('float32'))
     """
     for name, layer in face_classifier.net.named_modules():
         if isinstance(layer, nn.Conv2d):

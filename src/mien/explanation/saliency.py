@@ -72,6 +72,15 @@ def grad_cam(
     Raises:
         UsageError: The network has no such layer, or none that gives maps.
         ValueError: The view has another dtype or shape.
+
+    Example:
+        >>> from mien.explanation import explain, grad_cam
+        >>> from mien.models import load_face_classifier
+        >>> explanation = explain("examples/astronaut.jpg", "filters")
+        >>> label = list(explanation.probabilities).index("happy")
+        >>> cam = grad_cam(load_face_classifier("default"), explanation.view, label)
+        >>> cam.values.shape == explanation.view.shape, cam.values.min() >= 0
+        (True, np.True_)
     """
     maps = {
         name: (module, values.shape[-1])
@@ -113,6 +122,16 @@ def integrated_gradients(
 
     Raises:
         ValueError: The view has another dtype or shape.
+
+    Example:
+        >>> from mien.explanation import explain, integrated_gradients
+        >>> from mien.models import load_face_classifier
+        >>> explanation = explain("examples/astronaut.jpg", "filters")
+        >>> label = list(explanation.probabilities).index("happy")
+        >>> face_classifier = load_face_classifier("default")
+        >>> found = integrated_gradients(face_classifier, explanation.view, label, num_steps=16)
+        >>> found.logit > found.baseline_logit
+        True
     """
     faces = as_batch(face_classifier, view).requires_grad_()  # [1, s, s, C]
     grey = float(face_classifier.mean.mean())

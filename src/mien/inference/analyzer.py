@@ -38,6 +38,17 @@ class Analyzer:
         tta: Whether several views of each face are averaged: slower, a little more accurate.
         detect_every: Of videos: frames from one that is looked at to the next.
         patience_seconds: How long a picture may take to be read.
+
+    Example:
+        >>> from mien import Analyzer
+        >>> analyzer = Analyzer()
+        >>> [face.expression for face in analyzer("examples/astronaut.jpg")]
+        ['happy']
+        >>> for frame in analyzer.stream("clip.mp4"):
+        ...     for face in frame.faces:
+        ...         print(frame.time_seconds, face.track_id, face.expression)
+        0.0 1 happy
+        1.0 1 happy
     """
 
     def __init__(

@@ -55,6 +55,12 @@ def predict(
         UsageError: A source would be written over, or cannot be drawn.
         BadInputError: A file cannot be written.
         MissingError: pyarrow is needed and not installed.
+
+    Example:
+        >>> from mien.inference import Analyzer, find_sources, predict
+        >>> tally = predict(find_sources(["examples", "clip.mp4"]), Analyzer(), csv="rows.csv")
+        >>> tally.num_pictures, tally.num_faces, tally.errors
+        (3, 3, [])
     """
     tally, taking = Tally(), list(sinks)
     with ExitStack() as stack:

@@ -31,6 +31,14 @@ class Face:
         probabilities: Per expression, in the model's order; they sum to 1.
         track_id: In videos: the same number for the same face through time, from 1; else None.
         smoothed: In videos: the probabilities averaged over the track's neighbouring frames.
+
+    Example:
+        >>> from mien import Analyzer
+        >>> (face,) = Analyzer()("examples/astronaut.jpg")
+        >>> face.expression, face.uncertain, len(face.landmarks)
+        ('happy', False, 5)
+        >>> max(face.probabilities.values()) == face.confidence
+        True
     """
 
     box: Box
@@ -109,6 +117,15 @@ class FrameResult:
         rgb: Its pixels, uint8 `[H, W, 3]`, upright; None where they are not kept.
         detections: Faces that were found, and whose expressions are not read yet; None until they
             were looked for, and after.
+
+    Example:
+        >>> from mien import Analyzer
+        >>> (result,) = Analyzer().results(["examples/astronaut.jpg"])
+        >>> result.source, result.width, result.height, len(result.faces)
+        ('examples/astronaut.jpg', 512, 512, 1)
+        >>> (result,) = Analyzer().results(["nothing.jpg"])
+        >>> result.error
+        'nothing.jpg: no such file'
     """
 
     source: str

@@ -23,6 +23,12 @@ def load_face_classifier(model: str | Path = "default") -> FaceClassifier:
         MissingError: No such model, or its folder has no weights.
         BadInputError: The folder is damaged.
         UsageError: It is of an architecture that this version of mien does not know.
+
+    Example:
+        >>> from mien.models import load_face_classifier
+        >>> face_classifier = load_face_classifier("default")
+        >>> face_classifier.net.head.out_features
+        7
     """
     folder = resolve(model)
     config, path = read_config(folder), folder / WEIGHTS

@@ -30,6 +30,12 @@ class TrainingSource:
         teacher: For `train.teacher_weight`: one file of a teacher's logits of the training faces
             (.npz), or models that answer on each view.
         skip_bad: Leave unreadable rows of the data out instead of refusing it.
+
+    Example:
+        >>> from mien.training import TrainingSource
+        >>> source = TrainingSource("faces.csv", votes="votes.csv", teacher=("default",))
+        >>> source.models
+        ('default',)
     """
 
     data: str | Path

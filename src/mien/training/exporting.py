@@ -74,6 +74,13 @@ def export(
     Raises:
         MissingError: The folder is no run, or has no checkpoint yet.
         UsageError: The output is taken.
+
+    Example:
+        >>> from mien import Classifier
+        >>> from mien.training import export
+        >>> folder = export("runs/first", "exported", keep="last")
+        >>> Classifier(folder).config.architecture
+        'logistic'
     """
     run = Path(run)
     recipe, info = run_folder.read_recipe(run), run_folder.read_info(run)

@@ -54,6 +54,13 @@ def train(
         UsageError: The output is taken; recipe and faces do not go together.
         BadInputError: The data cannot be read.
         FloatingPointError: Training diverged.
+
+    Example:
+        >>> from mien.recipes import load_recipe
+        >>> from mien.training import train
+        >>> run = train(load_recipe("logistic", ["train.epochs=1"]), "faces.csv", "runs/second")
+        >>> (run / "model" / "model.onnx").is_file()
+        True
     """
     run = Path(output)
     run_folder.check_free(run)
@@ -92,6 +99,12 @@ def resume(
     Raises:
         MissingError: The folder is no run, or its data is not there.
         BadInputError: The data or the recipe is not the run's, or a file of it is damaged.
+
+    Example:
+        >>> from mien.training import resume
+        >>> run = resume("runs/first")  # it is finished already: nothing is done again
+        >>> run.name
+        'first'
     """
     run = Path(run)
     recipe, info = run_folder.read_recipe(run), run_folder.read_info(run)
