@@ -207,9 +207,9 @@ def expected_calibration_error(logits: np.ndarray, targets: np.ndarray) -> float
 
 
 def find_disagreements(opinions: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Returns the indices of the faces whose label is not the likeliest, int64, surest first.
+    """Returns the indices of faces whose label is not the most probable class, int64.
 
-    Sure is what gives another class much and the label little: by the difference of the two.
+    Sorted by how far the most probable class leads over the label, largest first.
 
     Args:
         opinions: `[N, K]` floats, rows sum to 1: a model's probabilities or shares of votes.

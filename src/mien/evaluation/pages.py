@@ -160,7 +160,7 @@ def html_page(
 
 
 def surest_mistakes(evaluation: Evaluation, faces: FaceSet) -> list[Mistake]:
-    """Returns the `MOST_MISTAKES` faces decided wrongly that lead over their label by most.
+    """Returns the `MOST_MISTAKES` wrong decisions with the largest lead over the true label.
 
     Args:
         evaluation: What `collect` returned.

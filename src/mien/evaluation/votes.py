@@ -1,4 +1,4 @@
-"""A model against annotators: their majority, their distribution, false alarms on clear faces.
+"""Scores against annotators: their majority, their distribution, false alarms on clear faces.
 
 The protocol of the majority is that of FER+'s paper (Barsoum et al. 2016); see `find_majority`.
 """
@@ -12,14 +12,14 @@ from mien.evaluation import metrics
 
 NEUTRAL = "neutral"
 ALARMS = ("angry", "sad", "fear", "disgust")
-"""Expressions that trouble people most where a face has none."""
+"""Reading one of these in a neutral face counts as a false alarm."""
 CLEAR_SHARE = 0.8
 """A face is clearly neutral, or clearly has an expression, where this part of all votes says so."""
 
 
 @dataclass(frozen=True)
 class Share:
-    """A number of faces out of others, with Wilson's 95 % interval of their share."""
+    """A number of faces, its share of some total, and Wilson's 95 % interval of the share."""
 
     count: int
     share: float
@@ -28,12 +28,12 @@ class Share:
 
 @dataclass(frozen=True)
 class Truth:
-    """What a model is held against.
+    """The correct answers that a model is scored against.
 
     Attributes:
-        rows: int64 `[n]`, which of the faces count.
-        labels: int64 `[n]`, what decisions should be.
-        targets: `[n]` the same, or float32 `[n, K]`, what probabilities should be.
+        rows: int64 `[n]`, indices of the faces that count.
+        labels: int64 `[n]`, the correct class of each.
+        targets: The labels again; or float32 `[n, K]`, each class's share of the votes.
     """
 
     rows: np.ndarray
@@ -43,9 +43,9 @@ class Truth:
 
 @dataclass(frozen=True)
 class VotesReport:
-    """How well a model says what annotators say; all numbers are plain Python numbers.
+    """How well a model agrees with annotators; all numbers are plain Python numbers.
 
-    All but the clear faces' figures are of the faces whose annotators agree.
+    Figures are over the faces whose annotators agree on a class, except those of clear faces.
 
     Attributes:
         num_faces: Faces whose annotators agree on one of the model's classes.
@@ -57,7 +57,7 @@ class VotesReport:
         balanced_accuracy: Mean recall over the classes that have faces.
         cross_entropy: Of the shares of the votes under the model's probabilities, nats.
         vote_entropy: Of these shares themselves: no model can be below it.
-        kl_divergence: The one less the other.
+        kl_divergence: `cross_entropy` less `vote_entropy`, nats.
         ece: Mean gap between the probability of the model's decision and the share of the votes for
             it, in 15 equal-mass bins.
         label_agreement: Fraction of these faces whose own label is what the majority says.
@@ -98,7 +98,7 @@ class VotesReport:
 
 
 def truth_of(labels: np.ndarray, votes: np.ndarray | None) -> Truth:
-    """Returns what a model is held against: the labels, or where there are votes, these.
+    """Returns the correct answers: from the votes if there are any, else the labels.
 
     Args:
         labels: int64 `[N]`.

@@ -1,4 +1,4 @@
-"""The one frame and the one row: what is known of a face, as Python, nested JSON and flat rows."""
+"""The result of a picture or frame: as Python objects, as nested JSON, and as rows of a table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -66,7 +66,7 @@ class Face:
             raise ValueError(f"{self.expression} {self.confidence} is not the most probable")
 
     def as_smoothed(self) -> "Face":
-        """Returns it with its smoothed probabilities for its own; one without stays as it is."""
+        """Returns the face with `smoothed` as its `probabilities`; unchanged if it has none."""
         if self.smoothed is None:
             return self
         expression, confidence, uncertain = most_probable(self.smoothed)

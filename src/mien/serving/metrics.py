@@ -1,4 +1,4 @@
-"""What the service counts, for Prometheus; an own registry per application."""
+"""The service's Prometheus metrics; each application has a registry of its own."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.process_collector import ProcessCollector
@@ -60,7 +60,7 @@ class Metrics:
         self.faces.inc(len(result.faces))
 
     def count_answer(self, scope: Scope, status: int) -> None:
-        """Counts an answer; addresses where nothing is count as one, so that they stay few."""
+        """Counts an answer by route and status; unknown paths count as one route, `other`."""
         path = scope["path"]
         route = "/static" if path.startswith("/static/") else path
         self.requests.labels(route if route in _ROUTES else "other", str(status)).inc()

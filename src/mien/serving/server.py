@@ -41,7 +41,7 @@ class _Server(uvicorn.Server):
 
 
 class Sparse(logging.Filter):
-    """Lets so many lines pass in so many seconds: what clients do wrong must not fill a disk."""
+    """Limits how many lines are logged in a period, so that bad clients cannot fill the disk."""
 
     def __init__(self, lines: int = LOG_LINES, seconds: float = LOG_SECONDS) -> None:
         super().__init__()
@@ -124,7 +124,7 @@ def run(
         app: What `create_app` returns.
         host: The address to listen on.
         port: Its port; 0 takes a free one.
-        on_ready: Told the URL when it listens.
+        on_ready: Called with the URL once the server listens.
 
     Raises:
         BadInputError: The address is taken, or is none of this machine's.

@@ -1,4 +1,4 @@
-"""What both of the service's WebSockets do."""
+"""Helpers for the service's two WebSockets."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -18,9 +18,9 @@ async def accept(websocket: WebSocket) -> None:
 
 
 async def first_done(*works: Coroutine[None, None, T]) -> list[T]:
-    """Returns what the first of some coroutines returns, of more if more are done by then.
+    """Runs coroutines concurrently until one finishes; returns its result and cancels the rest.
 
-    They run side by side; those that are not done are cancelled.
+    If several have finished by then, the results of all of these are returned.
     """
     tasks = [asyncio.create_task(work) for work in works]
     try:

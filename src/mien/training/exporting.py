@@ -1,4 +1,4 @@
-"""A run → a model folder, with torch and ONNX held to the same logits."""
+"""A run → a model folder, whose ONNX network is checked to give torch's logits."""
 
 import contextlib
 import glob
@@ -63,13 +63,12 @@ def export(
     Args:
         run: The run folder.
         output: The model folder to make; must not exist or be empty.
-        keep: Which epoch; None means as the run's recipe says.
-        data: Where the run's data is now, if it was moved. Where it is not found, the card lacks
-            the figures with test-time views, and a warning says so.
-        votes: Likewise the votes.
-        teacher: Likewise the teachers, all of them.
-        half: Round the weights to half precision first and keep them so in `model.safetensors`,
-            which is half as large then.
+        keep: The `best` or the `last` epoch; None takes the recipe's `train.keep`.
+        data: The data's new path, if it was moved. Without the data, the model card lacks the
+            figures with test-time views, and a warning says so.
+        votes: The new path of the votes, if they were moved.
+        teacher: The new paths of all teachers, if any was moved.
+        half: Round the weights to half precision. `model.safetensors` is then half as large.
 
     Raises:
         MissingError: The folder is no run, or has no checkpoint yet.
@@ -104,7 +103,7 @@ def export_run(
     selection: FaceSet | None,
     half: bool = False,
 ) -> Path:
-    """Returns the model folder, as `export` does, given the faces that the run selected on."""
+    """Returns the model folder as `export` does; `selection` are the run's selection faces."""
     recipe, info = run_folder.read_recipe(run), run_folder.read_info(run)
     content = checkpoint.read(run)
     if content is None:
@@ -211,7 +210,7 @@ def write_model_folder(
         net: The network; left in evaluation mode on the CPU.
         config: Becomes `config.json` and the metadata of `model.onnx`.
         in_channels: Channels that the network takes.
-        half: Keep the weights, which half precision must hold exactly, as such.
+        half: Store the weights in half precision, which must hold them exactly.
 
     Raises:
         MienError: The exported network gives other logits; nothing should use it.
@@ -243,7 +242,7 @@ def write_model_folder(
 
 
 def _describe(folder: Path, config: ModelConfig) -> None:
-    """Writes anew what a model folder says of its network: metadata, config, model card."""
+    """Rewrites the description in a model folder: ONNX metadata, config and model card."""
     model = onnx.load(folder / NETWORK)
     onnx.helper.set_model_props(model, {METADATA_KEY: config.to_json()})
     onnx.save(model, folder / NETWORK)

@@ -1,4 +1,4 @@
-"""Fine-tuning: what a training takes over from the model it starts from."""
+"""Fine-tuning: architecture, input and weights of the model that a training starts from."""
 
 import warnings
 from pathlib import Path

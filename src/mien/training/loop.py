@@ -167,7 +167,8 @@ def view_size(state: TrainingState, epoch: int) -> int:
 def selection_logits(state: TrainingState, net: nn.Module) -> np.ndarray:
     """Returns a network's logits of the selection faces, float32 `[M, K]`, single view.
 
-    Processes share the work; all get the whole. Uses no randomness; float32 whatever the training.
+    Processes share the work and each returns all logits. Uses no randomness, and float32 even where
+    training uses bfloat16.
     """
     accelerator = state.accelerator
     rank, processes = accelerator.process_index, accelerator.num_processes

@@ -1,4 +1,4 @@
-"""A batch of training faces as the network sees them."""
+"""Augmented training faces, as the network would see them, to look at."""
 
 from dataclasses import dataclass
 from pathlib import Path

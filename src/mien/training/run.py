@@ -1,4 +1,4 @@
-"""Training as one call: data and recipe → a run; going on after a stop."""
+"""Training in one call: data and recipe → a run folder; and resuming a run that was stopped."""
 
 import os
 import platform
@@ -44,11 +44,12 @@ def train(
         recipe: The knobs.
         data: A labelled set, as `mien.data.read` takes it.
         output: The run folder to make; must not exist or be empty.
-        init: A model to start from: `default`, a model folder, or a run. It decides architecture
-            and input; where the classes differ, rows of the last layer are kept by class name.
-        votes: As `TrainingSource` has them.
-        teacher: Likewise; one, or several.
-        skip_bad: Likewise.
+        init: A model to fine-tune: `default`, a model folder, or a run. Its architecture and
+            input replace the recipe's. The last layer keeps the rows of classes it knows by name;
+            other classes start at zero.
+        votes: FER+'s file of votes, as in `TrainingSource`.
+        teacher: One teacher or several, as in `TrainingSource`.
+        skip_bad: Leave unreadable rows out; otherwise one such row is an error.
 
     Raises:
         UsageError: The output is taken; recipe and faces do not go together.
@@ -85,20 +86,20 @@ def resume(
     votes: str | Path | None = None,
     teacher: TeacherNames = None,
 ) -> Path:
-    """Returns the run folder after going on from its last finished epoch to the end.
+    """Returns the run folder after training from its last finished epoch to the end.
 
     On the CPU, with the same versions and number of threads, the weights are those of a run that
     was never stopped, bit for bit.
 
     Args:
         run: The run folder.
-        data: Where the data is now, if it was moved.
-        votes: Likewise the votes.
-        teacher: Likewise the teachers, all of them.
+        data: The data's new path, if it was moved.
+        votes: The new path of the votes, if they were moved.
+        teacher: The new paths of all teachers, if any was moved.
 
     Raises:
         MissingError: The folder is no run, or its data is not there.
-        BadInputError: The data or the recipe is not the run's, or a file of it is damaged.
+        BadInputError: The data or the recipe was changed, or a file of the run is damaged.
 
     Example:
         >>> from mien.training import resume
@@ -161,7 +162,7 @@ def _absolute(model: str | Path) -> str:
 
 @contextmanager
 def _only_writer(run: Path) -> Iterator[None]:
-    """Holds the run folder; of several processes of one training the main one does."""
+    """Locks the run folder; among several processes of one training, the main one does."""
     lock = FolderLock(run) if PartialState().is_main_process else None
     try:
         yield
@@ -173,7 +174,7 @@ def _only_writer(run: Path) -> Iterator[None]:
 def _run_epochs(
     state: TrainingState, run: Path, info: RunInfo, faces: TrainingData, warnings: list[str]
 ) -> Path:
-    """Consumes the loop: every epoch to the metrics, TensorBoard and a checkpoint; then exports."""
+    """Runs the remaining epochs, each to metrics, TensorBoard and a checkpoint; then exports."""
     if not state.accelerator.is_main_process:
         for _ in epochs(state):
             pass

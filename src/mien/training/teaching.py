@@ -1,7 +1,7 @@
-"""Trained networks as teachers: they answer on the very view that the student sees.
+"""Trained networks as teachers: their probabilities on a view become part of its target.
 
-Beyer et al., "Knowledge distillation: a good teacher is patient and consistent", 2022: the same
-crop, flip and mixture for both, and a long schedule.
+Teacher and student see the same view: the same crop, flip and mixture (Beyer et al., "Knowledge
+distillation: a good teacher is patient and consistent", 2022).
 """
 
 import hashlib
@@ -16,26 +16,26 @@ from mien.model_folder import read_config, resolve
 from mien.models import FaceClassifier, load_face_classifier
 
 LOGITS = ".npz"
-"""How the name of a file of a teacher's logits ends; every other teacher is a model."""
+"""A teacher whose name ends so is a file of logits; any other is a model."""
 
 
 TeacherNames = str | Path | Sequence[str | Path] | None
 
 
 def teacher_names(teacher: TeacherNames) -> tuple[str, ...]:
-    """Returns one teacher, several or none as names."""
+    """Returns the names of no, one or several teachers as a tuple."""
     if teacher is None or isinstance(teacher, str | Path):
         return () if teacher is None else (str(teacher),)
     return tuple(str(name) for name in teacher)
 
 
 class Teachers(nn.Module):
-    """Networks that answer together: the mean of their calibrated probabilities."""
+    """An ensemble of teachers; returns the mean of their calibrated probabilities."""
 
     def __init__(
         self, face_classifiers: Sequence[FaceClassifier], columns: Sequence[Tensor]
     ) -> None:
-        """Takes networks, and for each the places of the student's classes in its own."""
+        """Takes networks; `columns` has, for each, where it keeps each of the student's classes."""
         super().__init__()
         self.face_classifiers = nn.ModuleList(face_classifiers)
         self._pairs = list(zip(face_classifiers, columns, strict=True))
@@ -85,7 +85,7 @@ def load_teachers(
 
 
 def teachers_hash(models: Sequence[str]) -> str:
-    """Returns the SHA-256 of all that the models' answers depend on: weights and temperature."""
+    """Returns the SHA-256 of the models' weights and temperatures."""
     digest = hashlib.sha256()
     for model in models:
         face_classifier = load_face_classifier(model)

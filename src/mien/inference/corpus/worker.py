@@ -60,11 +60,11 @@ class Reached:
 
 @dataclass(frozen=True)
 class Finished:
-    """What a video came to.
+    """The outcome of a video.
 
     Attributes:
-        summary: What its table holds.
-        is_final: The same would come of reading it once more.
+        summary: The summary of its table.
+        is_final: Reading it again would give the same result.
     """
 
     summary: VideoSummary
@@ -72,8 +72,8 @@ class Finished:
 
 
 Message = Reached | Finished | MienError | None
-"""What a worker tells: where it is; what a video came to; why it cannot work at all; nothing but
-that it reads on."""
+"""What a worker sends: its place in a video; a video's outcome; an error if it cannot start at all;
+or None, a sign of life."""
 Send = Callable[[Message], None]
 
 
@@ -150,7 +150,7 @@ def _read_video(analyzer: Analyzer, task: Task, settings: VideoSettings, send: S
 
 
 def _report_progress(send: Send) -> None:
-    """Tells, again and again, that frames are decoded; of a file that stalls there are none."""
+    """Sends a sign of life every second in which a frame was decoded; none while a file stalls."""
     before = pulse.num_frames
     while True:
         time.sleep(_BEAT_SECONDS)

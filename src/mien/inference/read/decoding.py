@@ -52,7 +52,7 @@ class _Reading:
     num_lost: int = 0
 
     def lose(self, damage: str, pts: int | None) -> None:
-        """Takes down that what comes is damaged, up to a key frame after it."""
+        """Records damage that lasts until a good key frame after it."""
         if self.damage is None:
             self.damage = damage
         if pts is not None:
@@ -64,13 +64,13 @@ class _Reading:
         return frame.key_frame and not frame.is_corrupt and late
 
     def fail(self, error: Exception) -> None:
-        """Takes an error down."""
+        """Records the error that ended reading."""
         self.problem, self.passes = reason_of(error), getattr(error, "errno", None) in PASSING
 
 
 @dataclass(frozen=True)
 class DamagedFrames:
-    """So many frames were damaged."""
+    """Stands for damaged frames in the sequence: how many, and why."""
 
     num_frames: int
     error: str

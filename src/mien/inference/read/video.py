@@ -16,10 +16,10 @@ from mien.inference.results import FrameResult
 
 @dataclass
 class Pulse:
-    """Tells a watcher in another thread whether reading goes on.
+    """A counter by which another thread sees whether reading still makes progress.
 
     Attributes:
-        num_frames: Decoded in this process so far, of all videos.
+        num_frames: Frames that this process has decoded so far, in all videos.
     """
 
     num_frames: int = 0

@@ -1,4 +1,4 @@
-"""What a search varies: `KEY=VALUES` in words → knobs, checked on the recipe before anything runs.
+"""The search space: `--search KEY=VALUES` → distributions, checked before anything is trained.
 
 optimizer.lr=log(1e-4,1e-2)      a number, uniform in its logarithm
 optimizer.momentum=uniform(0,1)  a number, uniform
