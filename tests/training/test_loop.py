@@ -275,7 +275,7 @@ def test_windows_which_opens_no_folders_saves_checkpoints(tmp_path, monkeypatch)
         return os.open(path, *arguments, **more)
 
     windows = SimpleNamespace(**{**vars(os), "name": "nt", "open": no_folder})
-    monkeypatch.setattr(checkpoint, "os", windows)
+    monkeypatch.setattr("mien.files.os", windows)
     checkpoint.save(begun(), tmp_path, {})
     content = checkpoint.read(tmp_path)
     assert content is not None

@@ -1,4 +1,4 @@
-"""Pure metrics of (logits, labels), calibration, reports on models and how these differ."""
+"""Logits and labels → metrics, calibration, reports on models, comparisons of models."""
 
 from mien.evaluation.calibration import fit_temperature
 from mien.evaluation.comparison import Comparison, compare

@@ -1,4 +1,4 @@
-"""Temperature scaling: one number that makes a network as sure as it is right."""
+"""Temperature scaling: one number that makes a network's confidence match its accuracy."""
 
 import numpy as np
 

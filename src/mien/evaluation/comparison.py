@@ -67,7 +67,7 @@ class Comparison:
     groups: tuple[Group, ...]
 
     def to_json_dict(self) -> dict[str, Any]:
-        """Returns both as JSON's own types."""
+        """Returns differences and groups as JSON's types."""
         return json.loads(json.dumps(asdict(self)))
 
 

@@ -153,7 +153,7 @@ def entropy(shares: np.ndarray) -> float:
 
 
 def calibration_bins(logits: np.ndarray, targets: np.ndarray) -> CalibrationBins:
-    """Returns how confident decisions were and how often right, in bins of equal size.
+    """Returns mean confidence and accuracy of decisions, in bins with equally many faces.
 
     The faces are sorted by the probability of their decision and cut into `NUM_ECE_BINS` bins (one
     face more in the first ones where N is no multiple; bins without a face, where N is fewer,
@@ -221,7 +221,7 @@ def find_disagreements(opinions: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def checked(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the logits as float64 and the labels as int64, once they are known to fit.
+    """Checks that logits and labels fit; returns them as float64 and int64.
 
     Raises:
         ValueError: Shapes or label values do not fit, a logit is not finite, or there is no face.
@@ -245,7 +245,7 @@ def checked(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def checked_shares(logits: np.ndarray, shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns logits and shares `[N, K]` as float64, once they are known to fit.
+    """Checks that logits and shares `[N, K]` fit; returns both as float64.
 
     Raises:
         ValueError: Shapes or values do not fit, or there is no face.

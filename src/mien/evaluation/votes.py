@@ -90,7 +90,7 @@ class VotesReport:
 
     @property
     def clear_faces(self) -> dict[str, Share]:
-        """What clear faces are taken for, by a name for people."""
+        """The shares of clear faces that are misread, each with a name for people."""
         shares = {f"neutral read {name}": share for name, share in self.false_alarms.items()}
         if self.read_neutral is not None:
             shares["another expression read neutral"] = self.read_neutral

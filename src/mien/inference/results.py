@@ -148,7 +148,7 @@ class FrameResult:
         frame: int | None = None,
         time_seconds: float | None = None,
     ) -> Self:
-        """Returns a picture or frame, RGB uint8 `[H, W, 3]`, that was read and not looked at."""
+        """Returns a picture or frame, RGB uint8 `[H, W, 3]`, before its faces are detected."""
         height, width = rgb.shape[:2]
         return cls(source, width, height, frame=frame, time_seconds=time_seconds, rgb=rgb)
 

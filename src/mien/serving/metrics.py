@@ -55,7 +55,7 @@ class Metrics:
         )
 
     def write(self, result: FrameResult) -> None:
-        """Counts a picture or frame that was looked at, as a sink of results."""
+        """Counts a picture or frame and its faces; this makes the metrics a sink of results."""
         self.pictures.labels("unread" if result.error else "read").inc()
         self.faces.inc(len(result.faces))
 

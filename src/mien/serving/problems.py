@@ -43,7 +43,7 @@ class ProblemResponse(JSONResponse):
 
 
 def client_left() -> HTTPException:
-    """Returns the exception for a client that has left: its answer, unseen, is counted."""
+    """Returns the exception for a client that has left; it only serves to count the request."""
     return HTTPException(_CLIENT_CLOSED_REQUEST, "the client has left")
 
 

@@ -74,7 +74,7 @@ class Http(_Watched, H11Protocol):
     """HTTP/1.1."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begins with a client."""
+        """Registers a new connection; closes an idle one if there are too many."""
         super().connection_made(transport)
         self.take_place()
 
@@ -87,14 +87,14 @@ class Http(_Watched, H11Protocol):
         return self.cycle is not None and not self.cycle.response_complete
 
     def shutdown(self) -> None:
-        """Ends the connection, at once or after its answer; h11 refuses to in some states."""
+        """Closes the connection, at once or after its answer; aborts it where h11 refuses."""
         try:
             super().shutdown()
         except h11.LocalProtocolError:
             self.transport.abort()
 
     def send_400_response(self, msg: str) -> None:
-        """Answers what is no HTTP with a problem document and the headers of every answer."""
+        """Answers a request that is not HTTP with a problem document and the security headers."""
         response = ProblemResponse(
             400, "this is no HTTP request", "", {**HEADERS, "Connection": "close"}
         )
@@ -106,16 +106,16 @@ class Http(_Watched, H11Protocol):
 
 
 class WebSockets(_Watched, WebSocketsSansIOProtocol):
-    """WebSockets; a handshake that was refused with an answer is no error to be logged."""
+    """WebSockets; a handshake that was refused with an answer is not logged as an error."""
 
     _has_failed = False
 
     def is_at_work(self) -> bool:
-        """Returns whether it is open; how long it may be silent then, the application says."""
+        """Returns whether it is open; `Settings.idle_seconds` limits how long it may be silent."""
         return self.handshake_complete and not self.close_sent
 
     def is_overdue(self) -> bool:
-        """Returns whether it is closing for too long, or its client does not read."""
+        """Returns whether closing takes too long, or its client leaves too much unread."""
         late = super().is_overdue() and not self.is_at_work()
         return late or self.transport.get_write_buffer_size() > MAX_UNREAD_BYTES
 
@@ -139,7 +139,7 @@ class WebSockets(_Watched, WebSocketsSansIOProtocol):
         self.transport.write_eof()
 
     def shutdown(self) -> None:
-        """Ends the connection; a handshake under way may be in no state to be answered."""
+        """Closes the connection; aborts one whose handshake cannot be answered any more."""
         try:
             super().shutdown()
         except Exception:

@@ -20,7 +20,7 @@ LOG_LINES, LOG_SECONDS = 20, 60.0
 
 
 class _Server(uvicorn.Server):
-    """Tells when it listens, and ends connections that are overdue."""
+    """Calls back once it listens, and closes connections whose time-out has passed."""
 
     def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
         super().__init__(config)
@@ -33,7 +33,7 @@ class _Server(uvicorn.Server):
         self._on_ready()
 
     async def on_tick(self, counter: int) -> bool:
-        """Does what is due every tenth of a second; returns whether to end."""
+        """Runs every tenth of a second: closes overdue connections; returns whether to end."""
         for connection in list(self.server_state.connections):
             if isinstance(connection, Http | WebSockets) and connection.is_overdue():
                 connection.transport.abort()

@@ -122,7 +122,7 @@ Read = Callable[[TrainingSource, int | None, Literal[1, 3]], FaceSet]
 def read_labelled(
     source: TrainingSource, face_size: int | None, channels: Literal[1, 3]
 ) -> FaceSet:
-    """Returns the whole set, votes joined; size and channels as `mien.data.read` takes them.
+    """Returns the whole labelled set, with its votes; the arguments are those of `mien.data.read`.
 
     Raises:
         MissingError: The data or the votes are not there.
@@ -244,7 +244,7 @@ def _targets_hash(train: FaceSet, selection: FaceSet, models: Sequence[str]) -> 
 
 
 def choose_faces(recipe: Recipe, faces: FaceSet) -> tuple[FaceSet, FaceSet, str, str]:
-    """Returns the faces to learn from, those to select on, and what each part is called.
+    """Returns the training faces, the selection faces, and the split of each in words.
 
     A set without splits is used whole; where it lacks the selection split, a part of the training
     split is held out.

@@ -56,7 +56,7 @@ def initial_weights(init: str | Path, labels: tuple[str, ...]) -> dict[str, Tens
 
 
 def check_frame(recipe: Recipe, info: RunInfo) -> None:
-    """Raises UsageError where a model would be fine-tuned on faces of another size or colour."""
+    """Raises UsageError if the faces differ in size or channels from the model's."""
     wanted = (recipe.data.face_size, recipe.data.channels)
     if (info.face_size, info.channels) != wanted:
         raise UsageError(

@@ -113,7 +113,7 @@ class TrainingState:
         return whole + (processes == 1 and rest > 1)
 
     def face_classifier(self, net: nn.Module) -> FaceClassifier:
-        """Returns the face classifier around a network of this run."""
+        """Returns a `FaceClassifier` around a net of this run, with the recipe's normalisation."""
         found = _face_classifier(self.recipe, net, self.train_faces.shape[1])
         return found.to(self.accelerator.device)
 

@@ -53,7 +53,7 @@ class Teachers(nn.Module):
 def load_teachers(
     models: Sequence[str], labels: Sequence[str], channels: int, input_size: int
 ) -> Teachers | None:
-    """Returns the models that teach, on the CPU; None where there are none.
+    """Returns the teachers that are models, on the CPU; None if there are none.
 
     Args:
         models: `default`, model folders or runs.

@@ -68,7 +68,7 @@ class VideoRecord:
 
     @classmethod
     def from_json(cls, page: Any) -> Self:
-        """Returns what `to_json` returned a page of.
+        """Returns the record that `to_json` turned into this page.
 
         Raises:
             ValueError: It is no such page, or its table lies outside the corpus's folder.
@@ -137,7 +137,7 @@ class Corpus:
     def run(
         self, num_workers: int = 1, patience_seconds: float = PATIENCE_SECONDS
     ) -> Generator[Reached | VideoRecord, None, None]:
-        """Yields how far the videos are, and each that is done, as it happens.
+        """Yields, as they happen, the progress of each video and each finished one.
 
         Each worker is a process and reads a video at a time. One that dies, killed or crashed,
         fails its video alone. Closing the iterator ends the workers; tables that were not done

@@ -78,7 +78,7 @@ Send = Callable[[Message], None]
 
 
 def work(connection: Connection, settings: VideoSettings, num_threads: int) -> None:
-    """Reads the videos of the tasks that come, until no more can come.
+    """Reads the video of each task that it receives, until the connection is closed.
 
     Args:
         connection: Takes a `Task`, and gives `Reached` and None until it gives the task's
@@ -119,7 +119,7 @@ def work(connection: Connection, settings: VideoSettings, num_threads: int) -> N
 
 
 def write_error(path: Path, table: Table, labels: Sequence[str], source: str, error: str) -> None:
-    """Writes a table that holds nothing but why the video could not be read."""
+    """Writes a table whose only row is the error for which the video could not be read."""
     path.unlink(missing_ok=True)  # an earlier worker's, which might still write to it
     with open_rows(path, table, labels) as rows:
         rows.write(FrameResult(source, error=error))

@@ -77,7 +77,7 @@ def _look_at(frame: FrameResult, detector: Detector) -> FrameResult:
 def _settle(
     before: FrameResult | None, frames: Sequence[FrameResult], detector: Detector
 ) -> list[FrameResult]:
-    """Returns frames with their faces, given the one before them; the last is looked at."""
+    """Returns the frames with their faces: detected in the last, interpolated before it."""
     if not frames:
         return []
     assert before is not None

@@ -1,4 +1,4 @@
-"""The trials of a search.
+"""Runs the trials of a search.
 
 Optuna keeps the study in a database, so that a search can be stopped, gone on with, and shared by
 processes on one or several machines.

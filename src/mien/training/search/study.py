@@ -28,7 +28,7 @@ _DEFINITION = "definition"
 
 @contextmanager
 def open_study(url: str, name: str, metric: str, pruner: BasePruner) -> Iterator[optuna.Study]:
-    """Yields the study of that name, made where there is none; Optuna keeps quiet meanwhile.
+    """Yields the study of that name, created if missing; silences Optuna meanwhile.
 
     Args:
         url: Of the database, as SQLAlchemy takes it.
