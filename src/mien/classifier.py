@@ -18,6 +18,15 @@ class Classifier:
         folder: The model folder it came from.
         config: Its labels, geometry and training record.
         labels: Class names in the order of the logits.
+
+    Example:
+        >>> from mien import Classifier
+        >>> from mien.data import read
+        >>> classifier = Classifier("default")
+        >>> classifier.labels[:3]
+        ('angry', 'disgust', 'fear')
+        >>> classifier.probabilities(read("faces.csv").images).shape
+        (98, 7)
     """
 
     def __init__(self, model: str | Path = "default", num_threads: int = 0) -> None:

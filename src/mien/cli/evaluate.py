@@ -78,11 +78,11 @@ def evaluate(
     if output is not None:
         need("matplotlib", "plots")
         need("jinja2", "plots")
-    from mien.evaluation import collect, compare, honesty_warning, read_for
+    from mien.evaluation import collect, compare, honesty_warning, read_for_model
     from mien.model_folder import read_config, resolve
 
     configs = [read_config(resolve(model)) for model in models]
-    judged = [read_for(config, data, split, skip_bad, votes) for config in configs]
+    judged = [read_for_model(config, data, split, skip_bad, votes) for config in configs]
     whole = judged[0].whole
     warn_of_problems(whole.problems)
     if split is None and len(whole.split_names) > 1:

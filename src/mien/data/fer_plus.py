@@ -24,7 +24,7 @@ _COUNT = re.compile("[0-9]{1,6}")
 
 @dataclass(frozen=True)
 class Majority:
-    """What most annotators say of each face; `decide` makes it.
+    """What most annotators say of each face; `find_majority` makes it.
 
     Attributes:
         choice: int64 `[N]`, the class with the most votes, as an index of the set's labels; -1
@@ -40,7 +40,7 @@ class Majority:
     num_unknown: int
 
 
-def decide(votes: np.ndarray) -> Majority:
+def find_majority(votes: np.ndarray) -> Majority:
     """Returns the annotators' majority of each face, by the protocol of FER+'s paper.
 
     A class that a single annotator chose does not count. Of the votes that are left, contempt,
@@ -50,6 +50,17 @@ def decide(votes: np.ndarray) -> Majority:
 
     Args:
         votes: int64 `[N, K + 3]`, as `FaceSet.votes`.
+
+    Example:
+        Two classes, then contempt, unknown and not a face:
+
+        >>> import numpy as np
+        >>> from mien.data import find_majority
+        >>> majority = find_majority(np.array([[7, 2, 1, 0, 0], [5, 5, 0, 0, 0]]))
+        >>> majority.choice
+        array([ 0, -1])
+        >>> majority.num_undecided
+        1
     """
     num_classes = votes.shape[1] - len(OTHER_VOTES)
     counted = np.where(votes > 1, votes, 0)
@@ -75,6 +86,12 @@ def vote_shares(votes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     Args:
         votes: int64 `[N, K + 3]`, as `FaceSet.votes`.
         labels: int64 `[N]`.
+
+    Example:
+        >>> import numpy as np
+        >>> from mien.data import vote_shares
+        >>> vote_shares(np.array([[6, 2, 1, 1, 0]]), labels=np.array([0]))
+        array([[0.75, 0.25]], dtype=float32)
     """
     return normalise_votes(votes[:, : -len(OTHER_VOTES)], labels)
 
@@ -90,6 +107,13 @@ def join_votes(faces: FaceSet, path: Path) -> FaceSet:
         UsageError: The set is not a labelled CSV of the seven expressions.
         MissingError: The file of votes is not there.
         BadInputError: It is not FER+'s layout, or its rows are not those of the set.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from mien.data import join_votes, read
+        >>> faces = join_votes(read("faces.csv"), Path("votes.csv"))
+        >>> faces.votes.shape, faces.soft_labels.shape
+        ((98, 10), (98, 7))
     """
     if faces.label_names != EXPRESSIONS or len(faces.sources) != 1:
         raise UsageError(f"votes need a labelled FER2013 CSV, which {faces.sources[0]} is not")

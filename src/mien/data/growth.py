@@ -26,6 +26,12 @@ def grow(faces: FaceSet, names: Iterable[str], seed: int) -> FaceSet:
 
     Raises:
         UsageError: A class that the set does not have.
+
+    Example:
+        >>> from mien.data import grow, read
+        >>> faces = read("faces.csv")
+        >>> faces.counts()["disgust"], grow(faces, ["disgust"], seed=0).counts()["disgust"]
+        (14, 56)
     """
     rng = np.random.default_rng(seed)
     for name in names:
@@ -49,6 +55,13 @@ def oversample(faces: FaceSet, seed: int) -> FaceSet:
 
     Raises:
         UsageError: The set has no labels.
+
+    Example:
+        >>> from mien.data import grow, oversample, read
+        >>> uneven = grow(read("faces.csv"), ["happy"], seed=0)
+        >>> balanced = oversample(uneven, seed=0).counts()
+        >>> balanced["happy"], balanced["sad"]
+        (56, 56)
     """
     if faces.labels is None:
         raise UsageError("a set without labels has no classes to balance")

@@ -53,7 +53,14 @@ class Summary:
 
 
 def summarise(faces: FaceSet) -> Summary:
-    """Returns the figures of a set."""
+    """Returns the figures of a set.
+
+    Example:
+        >>> from mien.data import read, summarise
+        >>> summary = summarise(read("faces.csv"))
+        >>> summary.splits, summary.num_blank
+        ({'Training': 70, 'PublicTest': 28}, 0)
+    """
     mean, std = pixel_statistics(faces.images)
     pixels = faces.images.reshape(len(faces), faces.face_size**2, -1)
     blank = (pixels.min(axis=1) == pixels.max(axis=1)).all(axis=1)

@@ -1,4 +1,4 @@
-"""The one frame and the one row: what is known of a face, as Python, nested JSON and flat rows."""
+"""The result of a picture or frame: as Python objects, as nested JSON, and as rows of a table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -31,6 +31,14 @@ class Face:
         probabilities: Per expression, in the model's order; they sum to 1.
         track_id: In videos: the same number for the same face through time, from 1; else None.
         smoothed: In videos: the probabilities averaged over the track's neighbouring frames.
+
+    Example:
+        >>> from mien import Analyzer
+        >>> (face,) = Analyzer()("examples/astronaut.jpg")
+        >>> face.expression, face.uncertain, len(face.landmarks)
+        ('happy', False, 5)
+        >>> max(face.probabilities.values()) == face.confidence
+        True
     """
 
     box: Box
@@ -58,7 +66,7 @@ class Face:
             raise ValueError(f"{self.expression} {self.confidence} is not the most probable")
 
     def as_smoothed(self) -> "Face":
-        """Returns it with its smoothed probabilities for its own; one without stays as it is."""
+        """Returns the face with `smoothed` as its `probabilities`; unchanged if it has none."""
         if self.smoothed is None:
             return self
         expression, confidence, uncertain = most_probable(self.smoothed)
@@ -109,6 +117,15 @@ class FrameResult:
         rgb: Its pixels, uint8 `[H, W, 3]`, upright; None where they are not kept.
         detections: Faces that were found, and whose expressions are not read yet; None until they
             were looked for, and after.
+
+    Example:
+        >>> from mien import Analyzer
+        >>> (result,) = Analyzer().results(["examples/astronaut.jpg"])
+        >>> result.source, result.width, result.height, len(result.faces)
+        ('examples/astronaut.jpg', 512, 512, 1)
+        >>> (result,) = Analyzer().results(["nothing.jpg"])
+        >>> result.error
+        'nothing.jpg: no such file'
     """
 
     source: str
@@ -131,7 +148,7 @@ class FrameResult:
         frame: int | None = None,
         time_seconds: float | None = None,
     ) -> Self:
-        """Returns a picture or frame, RGB uint8 `[H, W, 3]`, that was read and not looked at."""
+        """Returns a picture or frame, RGB uint8 `[H, W, 3]`, before its faces are detected."""
         height, width = rgb.shape[:2]
         return cls(source, width, height, frame=frame, time_seconds=time_seconds, rgb=rgb)
 

@@ -215,7 +215,14 @@ class Train(_Section):
 
 
 class Recipe(_Section):
-    """All knobs of a training run."""
+    """All knobs of a training run.
+
+    Example:
+        >>> from mien.recipes import Recipe
+        >>> recipe = Recipe(train={"epochs": 5})
+        >>> recipe.train.epochs, recipe.optimizer.name
+        (5, 'adam')
+    """
 
     description: str = ""
     """One line: what the recipe is for and where it comes from."""
@@ -293,7 +300,13 @@ class Recipe(_Section):
 
 
 def list_recipes() -> list[str]:
-    """Returns the names of the recipes that come with mien, sorted."""
+    """Returns the names of the recipes that come with mien, sorted.
+
+    Example:
+        >>> from mien.recipes import list_recipes
+        >>> "logistic" in list_recipes()
+        True
+    """
     return sorted(
         entry.name.removesuffix(".toml")
         for entry in files("mien.recipes").iterdir()
@@ -312,6 +325,12 @@ def load_recipe(name: str | Path, settings: list[str] | tuple[str, ...] = ()) ->
         MissingError: The file does not exist.
         UsageError: No recipe of that name; an unknown key or a value out of range in a setting.
         BadInputError: The file is no valid recipe.
+
+    Example:
+        >>> from mien.recipes import load_recipe
+        >>> recipe = load_recipe("logistic", ["train.epochs=2", "optimizer.lr=3e-4"])
+        >>> recipe.model.name, recipe.train.epochs, recipe.optimizer.lr
+        ('logistic', 2, 0.0003)
     """
     if str(name).endswith(".toml"):
         path = Path(name)
@@ -341,6 +360,14 @@ def parse_recipe(page: dict[str, Any], source: str) -> Recipe:
 
     Raises:
         UsageError: An unknown key or a bad value; the message names the key.
+
+    Example:
+        >>> from mien.recipes import parse_recipe
+        >>> parse_recipe({"train": {"epochs": 5}}, "mine.toml").train.epochs
+        5
+        >>> parse_recipe({"train": {"epoch": 5}}, "mine.toml")
+        Traceback (most recent call last):
+        mien.errors.UsageError: mine.toml: train.epoch: unknown key...
     """
     try:
         return Recipe.model_validate(page)

@@ -1,4 +1,4 @@
-"""One camera of the server's, read and shown to everybody who looks at the page."""
+"""The live mode: analyses one camera of the server and sends it to every page that is open."""
 
 import asyncio
 import io
@@ -30,21 +30,21 @@ _CLOSING_SECONDS = 5.0  # for the frame under way; a silent camera is not waited
 
 @dataclass(frozen=True)
 class _News:
-    """What is sent to those who look on; both texts are JSON."""
+    """The latest messages to viewers; both texts are JSON."""
 
     frame: tuple[str, bytes] | None = None  # the last one, and its picture as JPEG
     notice: str | None = None  # since then: the camera dropped or its file ended
 
 
 class LiveCamera:
-    """Reads a camera in one thread, its expressions in another, and tells whoever looks on.
+    """Reads a camera in one thread, analyses its frames in another, and sends results to viewers.
 
-    When frames come faster than they are read, the latest wins.
+    If frames come faster than they are analysed, only the latest is.
 
     Attributes:
-        name: What people are shown: without passwords.
-        sinks: Are given each result and its frame, and an error each time the camera drops; add
-            to them before the start.
+        name: The camera's name for people, without passwords.
+        sinks: Receive each result with its pixels, and an error each time the camera drops. Add to
+            them before `start`.
     """
 
     def __init__(
@@ -57,8 +57,8 @@ class LiveCamera:
 
         Args:
             camera: Which.
-            analyzer: What reads its frames; nobody else may use its detector meanwhile.
-            say: Is told, for people, what becomes of the camera.
+            analyzer: Analyses its frames; nothing else may use its detector meanwhile.
+            say: Called with messages for people, such as that the camera was lost.
 
         Raises:
             MissingError: It cannot be opened.
@@ -95,7 +95,7 @@ class LiveCamera:
     async def stream(self, websocket: WebSocket) -> None:
         """Accepts the handshake and sends each new frame, until the other side leaves.
 
-        Frames that the other side is too slow for are passed over.
+        A slow client misses frames.
         """
         await accept(websocket)
         event = asyncio.Event()

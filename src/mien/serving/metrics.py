@@ -1,4 +1,4 @@
-"""What the service counts, for Prometheus; an own registry per application."""
+"""The service's Prometheus metrics; each application has a registry of its own."""
 
 from functools import partial
 
@@ -43,12 +43,12 @@ class Metrics:
         )
 
     def write(self, result: FrameResult) -> None:
-        """Counts a picture or frame that was looked at, as a sink of results."""
+        """Counts a picture or frame and its faces; this makes the metrics a sink of results."""
         self.pictures.labels("unread" if result.error else "read").inc()
         self.faces.inc(len(result.faces))
 
     def count_answer(self, scope: Scope, status: int) -> None:
-        """Counts an answer; addresses where nothing is count as one, so that they stay few."""
+        """Counts an answer by route and status; unknown paths count as one route, `other`."""
         path = scope["path"]
         route = "/static" if path.startswith("/static/") else path
         self.requests.labels(route if route in _ROUTES else "other", str(status)).inc()

@@ -25,9 +25,9 @@ async def departure(connection: Request | WebSocket) -> None:
 
 
 async def first_done(*works: Coroutine[None, None, T]) -> list[T]:
-    """Returns what the first of some coroutines returns, of more if more are done by then.
+    """Runs coroutines concurrently until one finishes; returns its result and cancels the rest.
 
-    They run side by side; those that are not done are cancelled.
+    If several have finished by then, the results of all of these are returned.
     """
     tasks = [asyncio.create_task(work) for work in works]
     try:

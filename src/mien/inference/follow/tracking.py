@@ -1,4 +1,4 @@
-"""Which face is which through a video."""
+"""Tracking: gives the same face the same number from frame to frame."""
 
 import math
 from collections.abc import Sequence
@@ -64,7 +64,7 @@ class _Track:
 
 
 class Tracker:
-    """Tells which face is which from frame to frame, by overlap, motion and size.
+    """Matches the faces of each frame to those of earlier frames, by overlap, motion and size.
 
     Frames may come at any, also varying, rate.
     """

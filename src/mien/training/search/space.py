@@ -1,4 +1,4 @@
-"""What a search varies: `KEY=VALUES` in words → knobs, checked on the recipe before anything runs.
+"""The search space: `--search KEY=VALUES` → distributions, checked before anything is trained.
 
 optimizer.lr=log(1e-4,1e-2)      a number, uniform in its logarithm
 optimizer.momentum=uniform(0,1)  a number, uniform
@@ -38,7 +38,7 @@ FIXED = {
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """A recipe and the knobs that a search turns on it.
+    """A recipe and the knobs of it that a search varies.
 
     Attributes:
         recipe: What the knobs are turned on.
@@ -51,7 +51,7 @@ class SearchSpace:
 
     @property
     def metric(self) -> str:
-        """What a trial is judged by: `accuracy` (more is better) or `log_loss` (less is)."""
+        """The metric of a trial: `accuracy` (more is better) or `log_loss` (less is better)."""
         return self.recipe.train.selection_metric
 
     @property
@@ -65,7 +65,7 @@ class SearchSpace:
         return [key for key, values in self.knobs.items() if getattr(values, "log", False)]
 
     def suggest(self, trial: optuna.Trial) -> dict[str, Any]:
-        """Returns what a trial draws, by key."""
+        """Returns the values that Optuna draws for a trial, by key."""
         params: dict[str, Any] = {}
         for key, values in self.knobs.items():
             if isinstance(values, CategoricalDistribution):
@@ -77,7 +77,7 @@ class SearchSpace:
         return params
 
     def settings(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns the values of what was drawn, as the recipe takes them."""
+        """Returns drawn values as recipe values: texts of a list are parsed as TOML."""
         return {
             key: parse_value(params[key]) if isinstance(params[key], str) else params[key]
             for key in self.knobs
@@ -99,7 +99,7 @@ class SearchSpace:
 def read_space(
     recipe: str | Path, settings: Sequence[str], searches: Sequence[str]
 ) -> tuple[SearchSpace, list[Recipe]]:
-    """Returns the space, and recipes in which every listed value and every end of a range occurs.
+    """Returns the search space, and recipes that together try every listed value and range end.
 
     Args:
         recipe: A recipe's name or file.
