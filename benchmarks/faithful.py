@@ -26,7 +26,7 @@ from mien.explanation import (
     integrated_gradients,
 )
 from mien.labels import EXPRESSIONS
-from mien.models import FaceClassifier, load_classifier
+from mien.models import FaceClassifier, load_face_classifier
 from mien.views import centre_crop
 
 SMILE = Path(__file__).parents[1] / "examples" / "astronaut.jpg"
@@ -50,9 +50,9 @@ def main() -> None:
         "| model | Grad-CAM | integrated gradients | random blobs | smile |\n|---|---|---|---|---|"
     )
     for model in options.models:
-        classifier = load_classifier(model)
+        face_classifier = load_face_classifier(model)
         rng = np.random.default_rng(0)  # the same blobs for every model, whatever stands before it
-        falls = np.array([falls_of_face(classifier, image, rng) for image in images])
+        falls = np.array([falls_of_face(face_classifier, image, rng) for image in images])
         errors = falls.std(axis=0, ddof=1) / len(falls) ** 0.5
         cells = [f"{m:.2f} ± {e:.2f}" for m, e in zip(falls.mean(axis=0), errors, strict=True)]
         cells.append(f"{smile_in_the_mouth(model):.2f}")
@@ -67,21 +67,21 @@ def main() -> None:
 
 
 def falls_of_face(
-    classifier: FaceClassifier, image: np.ndarray, rng: np.random.Generator
+    face_classifier: FaceClassifier, image: np.ndarray, rng: np.random.Generator
 ) -> list[float]:
     """Returns the falls of the log odds, by Grad-CAM, integrated gradients and blobs."""
     view = centre_crop(image[None], 44)[0]
-    before = scores(classifier, view[None])
+    before = scores(face_classifier, view[None])
     label = int(before.argmax())
-    pixels = integrated_gradients(classifier, view, label, num_steps=16).values
+    pixels = integrated_gradients(face_classifier, view, label, num_steps=16).values
     evidence = [
-        grad_cam(classifier, view, label).values,
+        grad_cam(face_classifier, view, label).values,
         enlarged(F.avg_pool2d(as_map(pixels), SMOOTH, 1, SMOOTH // 2), len(view)),
         enlarged(as_map(rng.random((6, 6))), len(view)),
     ]
-    grey = grey_of(classifier)
+    grey = grey_of(face_classifier)
     hidden = [np.where(e > np.quantile(e, 1 - HIDDEN), grey, view) for e in evidence]
-    after = scores(classifier, np.stack(hidden).astype(np.uint8))
+    after = scores(face_classifier, np.stack(hidden).astype(np.uint8))
     return (log_odds(before, label) - log_odds(after, label)).tolist()
 
 
@@ -98,17 +98,17 @@ def halves_of_the_smile(model: str) -> list[float]:
     found = explain(SMILE, "integrated-gradients", model=model, expression="happy")
     assert isinstance(found.finding, PixelContributions)
     upper, lower = np.split(found.finding.values, 2)
-    classifier = load_classifier(model)
+    face_classifier = load_face_classifier(model)
     views = np.stack([found.view] * 3)
     middle = len(found.view) // 2
-    views[1, middle:] = views[2, :middle] = grey_of(classifier)
-    whole, *hidden = log_odds(scores(classifier, views), EXPRESSIONS.index("happy")).tolist()
+    views[1, middle:] = views[2, :middle] = grey_of(face_classifier)
+    whole, *hidden = log_odds(scores(face_classifier, views), EXPRESSIONS.index("happy")).tolist()
     return [lower.sum(), upper.sum(), *(whole - each for each in hidden)]
 
 
-def grey_of(classifier: FaceClassifier) -> int:
+def grey_of(face_classifier: FaceClassifier) -> int:
     """Returns the training set's mean grey, 0-255."""
-    return round(255 * float(classifier.mean.mean()))
+    return round(255 * float(face_classifier.mean.mean()))
 
 
 def as_map(values: np.ndarray) -> torch.Tensor:
@@ -121,10 +121,10 @@ def enlarged(values: torch.Tensor, side: int) -> np.ndarray:
     return F.interpolate(values, (side, side), mode="bilinear", align_corners=False)[0, 0].numpy()
 
 
-def scores(classifier: FaceClassifier, views: np.ndarray) -> torch.Tensor:
+def scores(face_classifier: FaceClassifier, views: np.ndarray) -> torch.Tensor:
     """Returns the logits of grey views."""
     with torch.no_grad():
-        return classifier(torch.from_numpy(np.ascontiguousarray(views))[..., None])
+        return face_classifier(torch.from_numpy(np.ascontiguousarray(views))[..., None])
 
 
 def log_odds(logits: torch.Tensor, label: int) -> torch.Tensor:

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from mien.classifier import Classifier
-from mien.data import FaceSet, decide, read
+from mien.data import FaceSet, find_majority, read
 from mien.inference.detection import Detection, Detector
 from mien.inference.see import retinaface
 from mien.inference.see.crop import cut
@@ -233,7 +233,7 @@ def main() -> None:
     face_set = read(arguments.data, arguments.votes)
     face_set = face_set.take_split("PublicTest" if arguments.model else "Training")
     if face_set.votes is not None:
-        choice = decide(face_set.votes).choice
+        choice = find_majority(face_set.votes).choice
         face_set = replace(face_set.take(choice >= 0), labels=choice[choice >= 0])
     order = np.random.default_rng(arguments.seed).permutation(len(face_set))
     face_set = face_set.take(order[: arguments.num_faces])

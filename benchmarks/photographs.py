@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from fit_crop import compose, find
-from mien.data import FaceSet, decide, read
+from mien.data import FaceSet, find_majority, read
 from mien.evaluation import score_votes
 from mien.inference.see.crop import cut
 from mien.inference.see.detectors import create_detector
@@ -151,7 +151,7 @@ def measure(
         "balanced_accuracy": report.balanced_accuracy,
         "false_alarms": report.false_alarms["together"].share,
         "cut": {str(side): score_of(state, cuts).accuracy for side, cuts in sets.items()},
-        "found": {str(side): int((decide(cuts.votes).choice >= 0).sum())
+        "found": {str(side): int((find_majority(cuts.votes).choice >= 0).sum())
                   for side, cuts in sets.items() if cuts.votes is not None},
         "train_loss": records[-1].train_loss,
     }  # fmt: skip

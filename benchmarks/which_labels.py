@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.data import decide, read
+from mien.data import find_majority, read
 from mien.labels import EXPRESSIONS
 from mien.plots import write_figure
 from mien.plots.scores import draw_confusion
@@ -29,7 +29,7 @@ def main() -> None:
         part = faces if name == "all" else faces.take_split(name)
         assert part.labels is not None
         assert part.votes is not None
-        choice = decide(part.votes).choice
+        choice = find_majority(part.votes).choice
         decided = choice >= 0
         other = (part.labels[decided] != choice[decided]).mean()
         print(f"| {name} | {len(part):,} | {decided.sum():,} | {other:.1%} |")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mien.explanation.saliency import integrated_gradients
-from mien.model_folder import INSIDE, read_config, resolve
+from mien.model_folder import PRETRAINED, read_config, resolve
 from mien.serving.settings import Settings
 from mien.training.card import model_card
 
@@ -36,7 +36,7 @@ def test_the_page_of_accuracies_is_what_the_records_give(accuracy):
     assert (ROOT / "docs" / "accuracy.md").read_text() == page
 
 
-@pytest.mark.parametrize("name", INSIDE)
+@pytest.mark.parametrize("name", PRETRAINED)
 def test_a_card_is_what_its_config_gives(name):
     folder = resolve(name)
     assert (folder / "README.md").read_text() == model_card(read_config(folder))

@@ -10,8 +10,8 @@ from onnx import numpy_helper
 
 from mien.classifier import Classifier
 from mien.errors import BadInputError
-from mien.model_folder import INSIDE, METADATA_KEY, parse_config, resolve, write_manifest
-from mien.models import load_classifier
+from mien.model_folder import METADATA_KEY, PRETRAINED, parse_config, resolve, write_manifest
+from mien.models import load_face_classifier
 from tiny_model import write_tiny_model
 
 
@@ -19,7 +19,7 @@ from tiny_model import write_tiny_model
 def test_every_flipped_bit_is_noticed(name, tmp_path):
     folder = shutil.copytree(resolve("default"), tmp_path / "copy")
     whole = (folder / name).read_bytes()
-    load = Classifier if name == "model.onnx" else load_classifier
+    load = Classifier if name == "model.onnx" else load_face_classifier
     for place in np.random.default_rng(0).integers(0, len(whole), 10).tolist():
         flipped = bytearray(whole)
         flipped[place] ^= 1 << place % 8
@@ -89,7 +89,7 @@ def test_metadata_that_is_no_text_is_refused(tmp_path):
         Classifier(folder)
 
 
-@pytest.mark.parametrize("name", INSIDE)
+@pytest.mark.parametrize("name", PRETRAINED)
 def test_a_config_that_is_read_and_written_stays_as_it_was(name):
     """Key by key, in its order: what a card or another program reads is not moved."""
     text = (resolve(name) / "config.json").read_text()

@@ -78,3 +78,11 @@ def test_the_python_runs(workplace, capsys):
 def test_links_lead_somewhere():
     for target in re.findall(r"\]\(([^)#]+)\)", README):
         assert (ROOT / target).exists(), target
+
+
+def test_the_files_that_the_architecture_names_are_there():
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    named = set(re.findall(r"`([a-z_/0-9]+\.py)`", page))
+    assert len(named) > 50
+    homes = (ROOT / "src" / "mien", ROOT)
+    assert not [name for name in named if not any((home / name).is_file() for home in homes)]

@@ -19,6 +19,15 @@ class Classifier:
         config: Its labels, geometry and training record.
         labels: Class names in the order of the logits.
         digest: SHA-256 of the network's file, in hexadecimal digits: which model it is.
+
+    Example:
+        >>> from mien import Classifier
+        >>> from mien.data import read
+        >>> classifier = Classifier("default")
+        >>> classifier.labels[:3]
+        ('angry', 'disgust', 'fear')
+        >>> classifier.probabilities(read("faces.csv").images).shape
+        (98, 7)
     """
 
     def __init__(self, model: str | Path = "default", num_threads: int = 0) -> None:

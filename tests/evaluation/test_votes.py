@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mien.data import decide, vote_shares
+from mien.data import find_majority, vote_shares
 from mien.evaluation import fit_temperature, score, wilson_interval
 from mien.labels import EXPRESSIONS
 
@@ -35,7 +35,7 @@ def certain(*choices: int) -> np.ndarray:
 
 
 def test_the_majority_by_hand():
-    majority = decide(COUNTS)
+    majority = find_majority(COUNTS)
     decided = [NEUTRAL, NEUTRAL, NEUTRAL, HAPPY, SAD]
     assert majority.choice.tolist() == [*decided, *[-1] * 6]
     left_out = majority.num_undecided, majority.num_contempt, majority.num_unknown
@@ -44,7 +44,7 @@ def test_the_majority_by_hand():
 
 def test_without_its_stray_vote_a_half_becomes_a_majority():
     counts = np.array([[5, 0, 0, 0, 4, 0, 1, 0, 0, 0]])
-    assert decide(counts).choice.tolist() == [ANGRY]  # 5 of 9; 5 of 10 would be undecided
+    assert find_majority(counts).choice.tolist() == [ANGRY]  # 5 of 9; 5 of 10 would be undecided
 
 
 def test_shares_keep_stray_votes_and_forget_what_is_no_class():

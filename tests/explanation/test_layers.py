@@ -10,8 +10,8 @@ from mien.models import FaceClassifier, architecture, create_model, layer_table,
 @pytest.mark.parametrize("name", list_models())
 def test_activations_have_the_shapes_of_the_layers(name):
     entry = architecture(name)
-    classifier = FaceClassifier(create_model(name), in_channels=entry.channels).eval()
-    found = activations(classifier, np.full((entry.input_size,) * 2, 90, np.uint8))
+    face_classifier = FaceClassifier(create_model(name), in_channels=entry.channels).eval()
+    found = activations(face_classifier, np.full((entry.input_size,) * 2, 90, np.uint8))
     by_name = {each.name: each for each in found}
     assert len(by_name) == len(found)
     kinds = ("Conv", "Linear", "MaxPool", "AvgPool", "ReLU", "PReLU", "ELU", "Tanh")

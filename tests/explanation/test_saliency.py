@@ -46,9 +46,9 @@ class Spots(nn.Module):
 
 def test_gradients_of_a_linear_network_are_weight_times_distance_from_the_baseline():
     net = create_model("logistic", 3, input_size=8)
-    classifier = FaceClassifier(net, mean=[0.4], std=[0.25], temperature=2.0).eval()
+    face_classifier = FaceClassifier(net, mean=[0.4], std=[0.25], temperature=2.0).eval()
     view = random_view(8)
-    found = integrated_gradients(classifier, view, 1)
+    found = integrated_gradients(face_classifier, view, 1)
     weight = net.head.weight[1].detach().numpy().reshape(8, 8)
     expected = weight * (view / 255 - 0.4) / 0.25 / 2
     np.testing.assert_allclose(found.values, expected, atol=1e-5)
@@ -60,22 +60,22 @@ def test_gradients_of_a_linear_network_are_weight_times_distance_from_the_baseli
 
 def test_contributions_of_colours_are_summed():
     net = create_model("logistic", 2, in_channels=3, input_size=4)
-    classifier = FaceClassifier(net, mean=[0.5], std=[0.5], in_channels=3).eval()
+    face_classifier = FaceClassifier(net, mean=[0.5], std=[0.5], in_channels=3).eval()
     weight = net.head.weight[0].detach().numpy().reshape(3, 4, 4)
     colour, grey = random_view(4, 3), random_view(4)
     expected = (weight * (colour.transpose(2, 0, 1) / 255 - 0.5) / 0.5).sum(0)
-    found = integrated_gradients(classifier, colour, 0).values
+    found = integrated_gradients(face_classifier, colour, 0).values
     np.testing.assert_allclose(found, expected, atol=1e-5)
     expected = weight.sum(0) * (grey / 255 - 0.5) / 0.5  # grey is repeated inside
-    found = integrated_gradients(classifier, grey, 0).values
+    found = integrated_gradients(face_classifier, grey, 0).values
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_contributions_add_up_to_the_logit():
-    classifier, view = small("mien_s"), random_view(32)
-    found = integrated_gradients(classifier, view, 2)
+    face_classifier, view = small("mien_s"), random_view(32)
+    found = integrated_gradients(face_classifier, view, 2)
     with torch.no_grad():
-        logit = classifier(torch.from_numpy(view)[None, ..., None])[0, 2].item()
+        logit = face_classifier(torch.from_numpy(view)[None, ..., None])[0, 2].item()
     assert found.logit == pytest.approx(logit, abs=1e-4)
     rise = found.logit - found.baseline_logit
     assert abs(rise) > 0.05  # or the next line proves nothing
@@ -85,15 +85,15 @@ def test_contributions_add_up_to_the_logit():
 def test_only_the_bright_corner_lights_up():
     view = np.full((8, 8), 51, np.uint8)  # -0.6 normalised
     view[6:, 6:] = 255  # +1: one cell of the pooled map
-    classifier = FaceClassifier(Spots()).eval()
-    bright = grad_cam(classifier, view, 0)
+    face_classifier = FaceClassifier(Spots()).eval()
+    bright = grad_cam(face_classifier, view, 0)
     assert (bright.layer, bright.side) == ("pool", 4)
     # the mean gradients are 3/16 and -1/16; the corner's cell holds 1 and 0, the others 0 and 0.6
     assert bright.values[7, 7] == pytest.approx(3 / 16)
     assert bright.values[6, 7] == pytest.approx(0.75 * 3 / 16)  # enlarged from 4 to 8
     bright.values[5:, 5:] = 0
     assert (bright.values == 0).all()
-    dark = grad_cam(classifier, view, 1).values
+    dark = grad_cam(face_classifier, view, 1).values
     assert dark[7, 7] == 0
     assert dark[0, 0] == pytest.approx(2 / 16 * 0.6)
 
@@ -144,41 +144,41 @@ def test_the_last_map_larger_than_a_pixel_is_taken(name, layer, side):
 
 @pytest.mark.parametrize("name", ALL)
 def test_every_architecture_can_be_explained(name):
-    classifier, view = small(name), random_view(32)
-    found = integrated_gradients(classifier, view, 3, num_steps=2)
+    face_classifier, view = small(name), random_view(32)
+    found = integrated_gradients(face_classifier, view, 3, num_steps=2)
     assert found.values.shape == (32, 32)
     assert np.isfinite(found.values).all()
     assert np.abs(found.values).max() > 0
     if name in WITHOUT_MAPS:
         with pytest.raises(UsageError, match="no convolution"):
-            grad_cam(classifier, view, 3)
+            grad_cam(face_classifier, view, 3)
         return
-    cams = [grad_cam(classifier, view, label).values for label in range(7)]
+    cams = [grad_cam(face_classifier, view, label).values for label in range(7)]
     assert all(cam.shape == (32, 32) and cam.min() >= 0 for cam in cams)
     assert max(cam.max() for cam in cams) > 0
 
 
 def test_a_classifier_is_left_as_it_was():
-    classifier, view = small("emocnn"), random_view(32)
+    face_classifier, view = small("emocnn"), random_view(32)
     expected = (
-        grad_cam(classifier, view, 0).values,
-        integrated_gradients(classifier, view, 0).values,
+        grad_cam(face_classifier, view, 0).values,
+        integrated_gradients(face_classifier, view, 0).values,
     )
-    classifier.train()
-    classifier.net.features[1].eval()
+    face_classifier.train()
+    face_classifier.net.features[1].eval()
     with torch.no_grad():  # of the caller
         found = (
-            grad_cam(classifier, view, 0).values,
-            integrated_gradients(classifier, view, 0).values,
+            grad_cam(face_classifier, view, 0).values,
+            integrated_gradients(face_classifier, view, 0).values,
         )
     np.testing.assert_array_equal(found, expected)
-    for module in classifier.modules():
-        assert module.training == (module is not classifier.net.features[1])
+    for module in face_classifier.modules():
+        assert module.training == (module is not face_classifier.net.features[1])
         assert not module._forward_hooks
         assert not module._forward_pre_hooks
         assert not module._backward_hooks
         assert getattr(module, "inplace", True)
-    assert all(parameter.grad is None for parameter in classifier.parameters())
+    assert all(parameter.grad is None for parameter in face_classifier.parameters())
 
 
 def test_layers_are_named_by_the_nearest():
@@ -187,7 +187,7 @@ def test_layers_are_named_by_the_nearest():
 
 
 def test_views_of_another_kind_are_refused():
-    classifier = small("logistic")
+    face_classifier = small("logistic")
     for view in (random_view(32).astype(np.float32), np.zeros((32, 32, 4), np.uint8)):
         with pytest.raises(ValueError, match="expected a view uint8"):
-            integrated_gradients(classifier, view, 0)
+            integrated_gradients(face_classifier, view, 0)

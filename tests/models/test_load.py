@@ -10,18 +10,18 @@ from mien.classifier import Classifier
 from mien.errors import BadInputError, MissingError
 from mien.labels import EXPRESSIONS
 from mien.model_folder import CONFIG, WEIGHTS, ModelConfig, write_config
-from mien.models import create_model, load_classifier
+from mien.models import create_model, load_face_classifier
 
 
 def test_the_default_model_gives_the_logits_of_its_onnx_network():
     exported = Classifier("default")
     size = exported.config.input_size
     faces = np.random.default_rng(0).integers(0, 256, (5, size, size, 1), dtype=np.uint8)
-    classifier = load_classifier("default")
-    logits = classifier(torch.from_numpy(faces))
+    face_classifier = load_face_classifier("default")
+    logits = face_classifier(torch.from_numpy(faces))
     np.testing.assert_allclose(logits, exported.run(faces), atol=1e-4)
     assert not logits.requires_grad
-    assert not any(module.training for module in classifier.modules())
+    assert not any(module.training for module in face_classifier.modules())
 
 
 def write_folder(folder: Path, architecture: str, **options: int) -> torch.nn.Module:
@@ -35,13 +35,13 @@ def write_folder(folder: Path, architecture: str, **options: int) -> torch.nn.Mo
 
 def test_options_size_and_channels_come_from_the_config(tmp_path):
     net = write_folder(tmp_path, "compact_cnn", hidden=5)
-    classifier = load_classifier(tmp_path)
-    assert classifier.net.hidden[0].out_features == 5
+    face_classifier = load_face_classifier(tmp_path)
+    assert face_classifier.net.hidden[0].out_features == 5
     images = torch.randn(2, 1, 48, 48)
     with torch.no_grad():
-        assert torch.equal(classifier.net(images), net(images))
+        assert torch.equal(face_classifier.net(images), net(images))
     write_folder(tmp_path, "emocnn")  # made for three channels; the faces are grey
-    assert load_classifier(tmp_path)(torch.zeros(1, 48, 48, 1)).shape == (1, 7)
+    assert load_face_classifier(tmp_path)(torch.zeros(1, 48, 48, 1)).shape == (1, 7)
 
 
 def test_pretrained_weights_need_not_be_there_any_more(tmp_path):
@@ -49,7 +49,7 @@ def test_pretrained_weights_need_not_be_there_any_more(tmp_path):
     config = json.loads((tmp_path / CONFIG).read_text())
     config["options"] = {"weights": "gone.safetensors"}
     (tmp_path / CONFIG).write_text(json.dumps(config))
-    assert load_classifier(tmp_path)(torch.zeros(1, 48, 48, 1)).shape == (1, 7)
+    assert load_face_classifier(tmp_path)(torch.zeros(1, 48, 48, 1)).shape == (1, 7)
 
 
 def test_weights_that_are_missing_broken_or_of_another_network(tmp_path):
@@ -57,10 +57,10 @@ def test_weights_that_are_missing_broken_or_of_another_network(tmp_path):
     path = tmp_path / WEIGHTS
     save_file({"other": torch.zeros(2)}, path)
     with pytest.raises(BadInputError, match=r"model\.safetensors: not the weights of logistic"):
-        load_classifier(tmp_path)
+        load_face_classifier(tmp_path)
     path.write_bytes(path.read_bytes()[:20])
     with pytest.raises(BadInputError, match=r"model\.safetensors: not the weights of logistic"):
-        load_classifier(tmp_path)
+        load_face_classifier(tmp_path)
     path.unlink()
     with pytest.raises(MissingError, match=r"model\.safetensors: not found"):
-        load_classifier(tmp_path)
+        load_face_classifier(tmp_path)

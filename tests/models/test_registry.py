@@ -17,7 +17,7 @@ from mien.models import (
     normalisation_of,
     register,
 )
-from mien.training.export import parity, write_model_folder, write_onnx
+from mien.training.exporting import parity, write_model_folder, write_onnx
 
 ALL = list_models()
 BACKBONES = ["timm:resnet18", "timm:mobilenetv3_small_100", "timm:convnext_atto"]
@@ -107,12 +107,12 @@ def test_torch_and_onnx_give_the_same_logits(name, tmp_path):
     config = ModelConfig(
         architecture=name, labels=EXPRESSIONS, input_size=entry.input_size, temperature=1.7
     )
-    classifier = FaceClassifier(net, in_channels=entry.channels, temperature=1.7).eval()
-    write_onnx(classifier, config, tmp_path / NETWORK)
+    face_classifier = FaceClassifier(net, in_channels=entry.channels, temperature=1.7).eval()
+    write_onnx(face_classifier, config, tmp_path / NETWORK)
     write_config(tmp_path, config)
     exported = Classifier(tmp_path)
     assert exported.config == config
-    assert parity(classifier, exported) < 1e-4
+    assert parity(face_classifier, exported) < 1e-4
     content = (tmp_path / NETWORK).read_bytes()
     assert b"site-packages" not in content, "nothing of this machine is in it"
     assert b"face_classifier.py" not in content
@@ -149,20 +149,20 @@ def test_grey_is_repeated_and_normalised_inside():
             seen.append(images)
             return images.mean((2, 3))
 
-    classifier = FaceClassifier(Spy(), mean=[0.5], std=[0.25], in_channels=3, temperature=2.0)
+    face_classifier = FaceClassifier(Spy(), mean=[0.5], std=[0.25], in_channels=3, temperature=2.0)
     faces = torch.tensor([[[[0], [255]], [[255], [255]]]], dtype=torch.uint8)  # [1, 2, 2, 1]
-    logits = classifier(faces)
+    logits = face_classifier(faces)
     assert seen[0].shape == (1, 3, 2, 2)
     assert seen[0][0, 2].tolist() == [[-2.0, 2.0], [2.0, 2.0]]
     assert logits.tolist() == [[0.5, 0.5, 0.5]]  # mean 1 / temperature 2
 
 
 def test_colour_is_normalised_per_channel():
-    classifier = FaceClassifier(
+    face_classifier = FaceClassifier(
         torch.nn.Flatten(), mean=[0.0, 0.5, 1.0], std=[1.0, 0.5, 1.0], in_channels=3
     )
     red = torch.tensor([[[[255, 0, 0]]]], dtype=torch.uint8)
-    assert classifier(red).tolist() == [[1.0, -1.0, -1.0]]
+    assert face_classifier(red).tolist() == [[1.0, -1.0, -1.0]]
 
 
 def test_saved_weights_give_the_same_logits(tmp_path, trained_config):

@@ -6,7 +6,6 @@ N faces · D pixels · K classes
 import copy
 import json
 import os
-from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,10 +20,10 @@ from mien.data import FaceSet
 from mien.errors import MienError, UsageError
 from mien.labels import EXPRESSIONS
 from mien.model_folder import read_config
-from mien.models import load_classifier
+from mien.models import load_face_classifier
 from mien.recipes import load_recipe
-from mien.training import checkpoint, export, train
-from mien.training.export import write_model_folder, write_onnx
+from mien.training import checkpoint, export, exporting, train
+from mien.training.exporting import write_model_folder, write_onnx
 from mien.training.loop import epochs
 from mien.training.randomness import Randomness
 from mien.training.state import TrainingState, start
@@ -197,10 +196,10 @@ def test_the_temperature_of_an_export_is_the_best_on_the_selection_faces(run):
 
 
 def test_the_temperature_is_inside_the_exported_network(run):
-    classifier = load_classifier(run)
+    face_classifier = load_face_classifier(run)
     faces = np.random.default_rng(0).integers(0, 256, (3, 48, 48, 1), dtype=np.uint8)
     with torch.no_grad():
-        bare = classifier.net(torch.from_numpy(faces).permute(0, 3, 1, 2) / 127.5 - 1).numpy()
+        bare = face_classifier.net(torch.from_numpy(faces).permute(0, 3, 1, 2) / 127.5 - 1).numpy()
     expected = bare / read_config(run / "model").temperature
     np.testing.assert_allclose(Classifier(run).run(faces), expected, rtol=1e-4, atol=1e-4)
 
@@ -208,15 +207,14 @@ def test_the_temperature_is_inside_the_exported_network(run):
 def test_an_export_that_gives_other_logits_is_refused_and_not_left_behind(
     run, tmp_path, monkeypatch
 ):
-    def slightly_wrong(classifier, config, path):
-        other = copy.deepcopy(classifier)
+    def slightly_wrong(face_classifier, config, path):
+        other = copy.deepcopy(face_classifier)
         with torch.no_grad():
             other.net.head.weight[0] *= 1.01
         write_onnx(other, config, path)
 
-    module = import_module("mien.training.export")  # mien.training.export is the function
-    monkeypatch.setattr(module, "write_onnx", slightly_wrong)
-    config, net = read_config(run / "model"), load_classifier(run).net
+    monkeypatch.setattr(exporting, "write_onnx", slightly_wrong)
+    config, net = read_config(run / "model"), load_face_classifier(run).net
     with pytest.raises(MienError, match=r"model\.onnx: logits differ from torch's by"):
         write_model_folder(tmp_path / "direct", net, config, 1)
     with pytest.raises(MienError, match="logits differ"):
@@ -277,7 +275,7 @@ def test_windows_which_opens_no_folders_saves_checkpoints(tmp_path, monkeypatch)
         return os.open(path, *arguments, **more)
 
     windows = SimpleNamespace(**{**vars(os), "name": "nt", "open": no_folder})
-    monkeypatch.setattr(checkpoint, "os", windows)
+    monkeypatch.setattr("mien.files.os", windows)
     checkpoint.save(begun(), tmp_path, {})
     content = checkpoint.read(tmp_path)
     assert content is not None

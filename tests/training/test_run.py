@@ -244,13 +244,13 @@ def test_fine_tuning_wants_faces_as_the_model_knows_them(run, tmp_path):
 
 
 def test_a_very_sure_network_can_be_exported(run, tmp_path):
-    from mien.models import load_classifier
-    from mien.training.export import write_model_folder
+    from mien.models import load_face_classifier
+    from mien.training.exporting import write_model_folder
 
-    classifier = load_classifier(run)
+    face_classifier = load_face_classifier(run)
     with torch.no_grad():
-        classifier.net.head.weight *= 300
-    write_model_folder(tmp_path / "model", classifier.net, read_config(run / "model"), 1)
+        face_classifier.net.head.weight *= 300
+    write_model_folder(tmp_path / "model", face_classifier.net, read_config(run / "model"), 1)
     assert Classifier(tmp_path / "model").labels == Classifier(run).labels
 
 

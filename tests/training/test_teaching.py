@@ -66,8 +66,8 @@ def test_the_targets_are_what_the_teachers_say_of_the_very_views(data, teachers)
     faces = prepare(source_of(data, teachers), recipe)
     state = start(faces.recipe, faces.train, faces.selection, teachers=faces.source.models)
     randomness = Randomness.of(0, 1, 0, torch.device("cpu"))
-    classifier = state.classifier(state.bare_net)
-    views, targets = views_and_targets(state, classifier, torch.arange(8), 1, 44, randomness)
+    face_classifier = state.face_classifier(state.bare_net)
+    views, targets = views_and_targets(state, face_classifier, torch.arange(8), 1, 44, randomness)
     mean, std = faces.recipe.data.mean[0], faces.recipe.data.std[0]
     pixels = np.rint(((views * std + mean) * 255).numpy()[:, 0]).clip(0, 255).astype(np.uint8)
     pixels = np.pad(pixels, ((0, 0), (2, 2), (2, 2)))  # a model crops the centre of 48
@@ -88,10 +88,10 @@ def test_label_votes_and_teachers_have_their_weights(data, teachers):
         state = start(faces.recipe, faces.train, faces.selection, teachers=faces.source.models)
         for has_teachers in (True, False):
             state.teachers = state.teachers if has_teachers else None
-            classifier = state.classifier(state.bare_net)
+            face_classifier = state.face_classifier(state.bare_net)
             randomness = Randomness.of(0, 1, 0, torch.device("cpu"))
             rows = torch.arange(8)
-            targets.append(views_and_targets(state, classifier, rows, 1, 44, randomness)[1])
+            targets.append(views_and_targets(state, face_classifier, rows, 1, 44, randomness)[1])
     half, label, whole, _ = targets
     torch.testing.assert_close(half, (label + whole) / 2)
 
@@ -101,11 +101,11 @@ def test_a_student_sees_smaller_views_of_what_its_teachers_see(data, teachers):
     recipe = recipe.model_copy(update={"model": load_recipe("mien_s").model})
     faces = prepare(source_of(data, teachers), recipe)
     state = start(faces.recipe, faces.train, faces.selection, teachers=faces.source.models)
-    classifier = state.classifier(state.bare_net)
+    face_classifier = state.face_classifier(state.bare_net)
     small, large = (
         views_and_targets(
             state,
-            classifier,
+            face_classifier,
             torch.arange(8),
             1,
             size,

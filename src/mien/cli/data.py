@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.options import AsJson, Picture, Settings, SkipBad
+from mien.cli.options import AsJson, LabelledSet, Picture, RecipeName, Settings, SkipBad
 from mien.cli.output import need, print_json, warn_of_problems
 
 if TYPE_CHECKING:
@@ -16,13 +16,7 @@ app = typer.Typer(no_args_is_help=True, help="Look at a labelled set.")
 
 @app.command("info")
 def info(
-    path: Annotated[
-        Path,
-        typer.Argument(
-            help="A FER2013 or Kaggle CSV (.gz, .xz), or a folder of pictures [split/]class/…",
-            show_default=False,
-        ),
-    ],
+    path: LabelledSet,
     votes: Annotated[
         Path | None, typer.Option(help="FER+ votes (fer2013new.csv) to join by row.")
     ] = None,
@@ -52,7 +46,7 @@ def preview(
         Path, typer.Argument(help="A labelled set: CSV (.gz, .xz) or folder of pictures.")
     ],
     output: Picture,
-    recipe: Annotated[str, typer.Option(help="A recipe's name or TOML file.")] = "mien_s",
+    recipe: RecipeName = "mien_s",
     settings: Settings = None,
     num_faces: Annotated[int, typer.Option("--faces", min=1, help="How many faces.")] = 32,
     epoch: Annotated[int, typer.Option(min=1, help="Another epoch, other faces and changes.")] = 1,

@@ -1,13 +1,12 @@
 """`mien evaluate`: models and labelled faces → reports."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.options import SkipBad
-from mien.cli.output import need, note, print_json, warn, warn_of_problems
+from mien.cli.options import Data, SkipBad
+from mien.cli.output import need, note, print_json, print_parts, warn, warn_of_problems
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -15,50 +14,56 @@ if TYPE_CHECKING:
     from mien.evaluation import Comparison, Report, VotesReport
 
 
+Models = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="MODEL",
+        help="default, fer2013, a model folder, or a finished run.",
+        show_default=False,
+    ),
+]
+Split = Annotated[
+    str | None, typer.Option(help="Evaluate on this split only; without it on all faces.")
+]
+Votes = Annotated[
+    Path | None,
+    typer.Option(
+        help="FER+'s votes of the same rows (fer2013new.csv): measure by these too.",
+        show_default=False,
+    ),
+]
+Tta = Annotated[
+    bool,
+    typer.Option(
+        "--tta",
+        help="Average test-time views: three zooms and their mirror images where the network "
+        "looks at a crop, else the face and its mirror image.",
+    ),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        help="Write figures, report.json and report.html, a page with the worst mistakes, to "
+        "this folder; with several models to a folder for each inside.",
+        show_default=False,
+    ),
+]
+Json = Annotated[
+    bool,
+    typer.Option(
+        "--json", help="Print JSON; of several models the keys models, differences, groups."
+    ),
+]
+
+
 def evaluate(
-    models: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="MODEL",
-            help="default, fer2013, a model folder, or a finished run.",
-            show_default=False,
-        ),
-    ],
-    data: Annotated[
-        Path, typer.Option(help="The labelled set: CSV (.gz, .xz) or folder of pictures.")
-    ],
-    split: Annotated[
-        str | None, typer.Option(help="Evaluate on this split only; without it on all faces.")
-    ] = None,
-    votes: Annotated[
-        Path | None,
-        typer.Option(
-            help="FER+'s votes of the same rows (fer2013new.csv): measure by these too.",
-            show_default=False,
-        ),
-    ] = None,
-    tta: Annotated[
-        bool,
-        typer.Option(
-            "--tta",
-            help="Average test-time views: three zooms and their mirror images where the network "
-            "looks at a crop, else the face and its mirror image.",
-        ),
-    ] = False,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            help="Write figures, report.json and report.html, a page with the worst mistakes, to "
-            "this folder; with several models to a folder for each inside.",
-            show_default=False,
-        ),
-    ] = None,
-    as_json: Annotated[
-        bool,
-        typer.Option(
-            "--json", help="Print JSON; of several models the keys models, differences, groups."
-        ),
-    ] = False,
+    models: Models,
+    data: Data,
+    split: Split = None,
+    votes: Votes = None,
+    tta: Tta = False,
+    output: Output = None,
+    as_json: Json = False,
     skip_bad: SkipBad = False,
 ) -> None:
     """Measure models on a labelled set, and how they differ from the first.
@@ -73,11 +78,11 @@ def evaluate(
     if output is not None:
         need("matplotlib", "plots")
         need("jinja2", "plots")
-    from mien.evaluation import collect, compare, honesty_warning, read_for
+    from mien.evaluation import collect, compare, honesty_warning, read_for_model
     from mien.model_folder import read_config, resolve
 
     configs = [read_config(resolve(model)) for model in models]
-    judged = [read_for(config, data, split, skip_bad, votes) for config in configs]
+    judged = [read_for_model(config, data, split, skip_bad, votes) for config in configs]
     whole = judged[0].whole
     warn_of_problems(whole.problems)
     if split is None and len(whole.split_names) > 1:
@@ -127,7 +132,7 @@ def _print_report(title: str, report: "Report") -> None:
     overall.add_row("macro F1", f"{report.macro_f1:.4f}")
     overall.add_row("log loss", f"{report.log_loss:.4f}")
     overall.add_row("calibration error", f"{report.ece:.4f}", "15 equal-mass bins")
-    _print_all(title, overall, *_class_tables(report))
+    print_parts(title, overall, *_class_tables(report))
 
 
 def _print_votes(title: str, votes: "VotesReport") -> None:
@@ -150,7 +155,7 @@ def _print_votes(title: str, votes: "VotesReport") -> None:
     overall.add_row("cross-entropy", f"{votes.cross_entropy:.4f}", floor)
     overall.add_row("calibration error", f"{votes.ece:.4f}", "15 equal-mass bins")
     overall.add_row("label is the majority", f"{votes.label_agreement:.4f}")
-    _print_all(title, overall, head, alarms, *_class_tables(votes))
+    print_parts(title, overall, head, alarms, *_class_tables(votes))
 
 
 def _add_accuracies(table: "Table", report: "Report | VotesReport") -> None:
@@ -182,14 +187,14 @@ def _print_comparison(comparison: "Comparison") -> None:
             f"{each.mcnemar_p:.3g}",
         )
     reference = comparison.differences[0].reference
-    _print_all(f"differences to {reference}, on the same faces", differences)
+    print_parts(f"differences to {reference}, on the same faces", differences)
     for group in comparison.groups:
         figures = _table("", "mean ± SD")
         for name, mean in group.mean.items():
             figures.add_row(name.replace("_", " "), f"{mean:.4f} ± {group.sd[name]:.4f}")
         seeds = ", ".join(map(str, group.seeds))
         title = f"seeds {seeds} of one recipe (n = {len(group.seeds)}): {', '.join(group.models)}"
-        _print_all(title, figures)
+        print_parts(title, figures)
 
 
 def _interval(ends: tuple[float, float], form: str = ".4f") -> str:
@@ -204,14 +209,3 @@ def _table(*heads: str) -> "Table":
     for head in heads[1:]:
         table.add_column(head, justify="right", no_wrap=True)
     return table
-
-
-def _print_all(*parts: object) -> None:
-    from rich.console import Console
-
-    # Only a terminal has a width to fit; a file or pipe gets every column whole.
-    width = None if sys.stdout.isatty() else 1000
-    console = Console(width=width, highlight=False, markup=False, emoji=False)
-    for part in parts:
-        console.print(part)
-        console.print()

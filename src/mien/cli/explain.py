@@ -43,7 +43,7 @@ def explain(
     check_picture_path(output)
     if output.resolve() == face.resolve():
         raise UsageError(f"{output} would be written over; choose another --output")
-    if expression is not None and method not in explanation.OF_AN_EXPRESSION:
+    if expression is not None and method not in explanation.EXPRESSION_METHODS:
         warn(f"--expression has no effect on {method}")
     found = explanation.explain(face, method, model=model, expression=expression, detector=detector)
     if found.num_faces > 1:

@@ -52,9 +52,9 @@ def models(
 
 
 def _print_pretrained(as_json: bool) -> None:
-    from mien.evaluation.inside import describe_inside
+    from mien.evaluation.pretrained import describe_pretrained
 
-    rows = describe_inside()
+    rows = describe_pretrained()
     if as_json:
         print_json(rows)
         return

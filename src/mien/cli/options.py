@@ -5,6 +5,16 @@ from typing import Annotated
 
 import typer
 
+Data = Annotated[Path, typer.Option(help="The labelled set: CSV (.gz, .xz) or folder of pictures.")]
+LabelledSet = Annotated[
+    Path,
+    typer.Argument(
+        help="A FER2013 or Kaggle CSV (.gz, .xz), or a folder of pictures [split/]class/…",
+        show_default=False,
+    ),
+]
+RecipeName = Annotated[str, typer.Option(help="A recipe's name or TOML file.")]
+Detector = Annotated[str, typer.Option(help="retinaface, haar, or none: each picture is a face.")]
 Model = Annotated[str, typer.Option(help="default, fer2013, a model folder, or a run.")]
 Settings = Annotated[
     list[str] | None,

@@ -41,6 +41,18 @@ def warn_of_problems(problems: Sequence[str], limit: int = 5) -> None:
             warn(problem)
 
 
+def print_parts(*parts: object) -> None:
+    """Prints tables and lines on stdout, an empty line after each."""
+    from rich.console import Console
+
+    # Only a terminal has a width to fit; a file or pipe gets every column whole.
+    width = None if sys.stdout.isatty() else 1000
+    console = Console(width=width, highlight=False, markup=False, emoji=False)
+    for part in parts:
+        console.print(part)
+        console.print()
+
+
 def need(package: str, extra: str) -> None:
     """Raises MissingError with the install line where an optional package is not installed."""
     if importlib.util.find_spec(package) is None:

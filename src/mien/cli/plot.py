@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from mien.cli.options import Picture, SkipBad
+from mien.cli.options import LabelledSet, Picture, SkipBad
 from mien.cli.output import need, warn_of_problems
 from mien.errors import UsageError
 
@@ -18,13 +18,7 @@ Kind = Literal["classes", "samples", "ambiguous"]
 
 @app.command("data")
 def data(
-    path: Annotated[
-        Path,
-        typer.Argument(
-            help="A FER2013 or Kaggle CSV (.gz, .xz), or a folder of pictures [split/]class/…",
-            show_default=False,
-        ),
-    ],
+    path: LabelledSet,
     output: Annotated[
         Path, typer.Option(help="A picture (.png, .svg), or a folder for one of each kind.")
     ],

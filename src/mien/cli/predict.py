@@ -2,13 +2,12 @@
 
 import sys
 from contextlib import closing
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mien.cli.options import Model
+from mien.cli.options import Detector, Model
 from mien.cli.output import need, note, print_json, progress_bar
 from mien.errors import BadInputError, UsageError
 
@@ -19,13 +18,6 @@ if TYPE_CHECKING:
 _MANY = 10
 
 
-class TableKind(StrEnum):
-    """The formats of tables."""
-
-    CSV = "csv"
-    PARQUET = "parquet"
-
-
 Sources = Annotated[
     list[str],
     typer.Argument(
@@ -34,7 +26,6 @@ Sources = Annotated[
         show_default=False,
     ),
 ]
-Detector = Annotated[str, typer.Option(help="retinaface, haar, or none: each picture is a face.")]
 Json = Annotated[
     bool, typer.Option("--json", help="Print a JSON object per picture or frame and line.")
 ]
@@ -62,7 +53,7 @@ Output = Annotated[
     ),
 ]
 Tables = Annotated[
-    TableKind | None,
+    Literal["csv", "parquet"] | None,
     typer.Option(
         help="Of many videos: write a table of each, and summary.csv with a row per video and "
         "face, to the folder --output. --workers and --resume mean csv, unless given.",
@@ -152,7 +143,7 @@ def predict(
 
     until = None if end is None else parse_time(end)
     sampling = Sampling(*parse_every(every), parse_time(start), until)
-    if parquet is not None or tables == TableKind.PARQUET:
+    if parquet is not None or tables == "parquet":
         need("pyarrow", "tables")
     sources = find_sources(source)
     if tables is not None or workers is not None or resume:
@@ -162,7 +153,7 @@ def predict(
             raise UsageError("--tables writes a table per video: leave --csv and --parquet out")
         if output is None or is_grid(output):
             raise UsageError("--tables, --workers and --resume need a folder: --output DIR")
-        table = "csv" if tables is None else tables.value
+        table = tables or "csv"
         settings = VideoSettings(model, detector, tta, detect_every, detect_size, sampling, table)
         _write_tables(sources, output, settings, resume, workers or 1, patience, json)
         return

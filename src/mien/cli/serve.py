@@ -1,11 +1,7 @@
 """`mien serve`: the HTTP and WebSocket service and its page."""
 
-from typing import Annotated
-
-import typer
-
 from mien.cli.listening import ApiKeyFile, Host, Insecure, Port, find_access, need_server
-from mien.cli.options import Model
+from mien.cli.options import Detector, Model
 from mien.cli.output import note
 from mien.memory import return_freed_memory
 
@@ -14,9 +10,7 @@ def serve(
     host: Host = "127.0.0.1",
     port: Port = 8000,
     model: Model = "default",
-    detector: Annotated[
-        str, typer.Option(help="retinaface, haar, or none: each picture is a face.")
-    ] = "retinaface",
+    detector: Detector = "retinaface",
     api_key_file: ApiKeyFile = None,
     insecure: Insecure = False,
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.options import Teacher, Votes
+from mien.cli.options import Settings, SkipBad, Teacher, Votes
 from mien.cli.output import need
 from mien.errors import MienError, UsageError
 from mien.memory import reuse_freed_memory
@@ -30,15 +30,10 @@ def train(
     init: Annotated[
         str | None, typer.Option(help="Start from this model: default, a model folder or a run.")
     ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a knob: optimizer.lr=3e-4."),
-    ] = None,
+    settings: Settings = None,
     votes: Votes = None,
     teacher: Teacher = None,
-    skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Leave unreadable rows out instead of stopping.")
-    ] = False,
+    skip_bad: SkipBad = False,
 ) -> None:
     """Train a network, or go on with a training that was stopped; prints the run folder."""
     need("torch", "train")

@@ -1,14 +1,13 @@
 """`mien tune`: a recipe and what to vary → trials and the best recipe."""
 
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.options import Teacher, Votes
-from mien.cli.output import need, note, print_json
+from mien.cli.options import AsJson, Data, RecipeName, SkipBad, Teacher, Votes
+from mien.cli.output import need, note, print_json, print_parts
 from mien.errors import MienError, UsageError
 from mien.memory import reuse_freed_memory
 
@@ -17,62 +16,67 @@ if TYPE_CHECKING:
     from mien.training.search import SearchResult
 
 
+Output = Annotated[
+    Path, typer.Option(help="The study's folder; its name is the study's name in --storage.")
+]
+Searches = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--search",
+        metavar="KEY=VALUES",
+        help="Vary a knob: optimizer.lr=log(1e-4,1e-2), optimizer.momentum=uniform(0,0.99), "
+        "train.batch_size=int(16,256), optimizer.name=adam,adamax,sgd. Repeat it for more.",
+    ),
+]
+Trials = Annotated[int, typer.Option(min=1, help="Trials in all; those of earlier calls count.")]
+Fixed = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Fix a knob: train.epochs=6."),
+]
+MaxFaces = Annotated[
+    int | None, typer.Option(min=2, help="Learn from so many faces only, drawn per class.")
+]
+Seed = Annotated[
+    int, typer.Option(min=0, help="Decides what is proposed and which faces are drawn.")
+]
+Storage = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="The study's database, to share it between machines: "
+        "postgresql+psycopg://user@host/name; by default study.db in --output.",
+    ),
+]
+Prune = Annotated[
+    bool,
+    typer.Option(help="Stop trials that are worse than the median at the same epoch."),
+]
+Range = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LOW,HIGH",
+        help="Instead of a search, train an epoch while the learning rate grows, such as "
+        "from 1e-6,1: draws the loss and suggests a rate.",
+    ),
+]
+
+
 def tune(
-    recipe: Annotated[str, typer.Option(help="A recipe's name or TOML file.")],
-    data: Annotated[
-        Path, typer.Option(help="The labelled set: CSV (.gz, .xz) or folder of pictures.")
-    ],
-    output: Annotated[
-        Path, typer.Option(help="The study's folder; its name is the study's name in --storage.")
-    ],
-    searches: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--search",
-            metavar="KEY=VALUES",
-            help="Vary a knob: optimizer.lr=log(1e-4,1e-2), optimizer.momentum=uniform(0,0.99), "
-            "train.batch_size=int(16,256), optimizer.name=adam,adamax,sgd. Repeat it for more.",
-        ),
-    ] = None,
-    trials: Annotated[
-        int, typer.Option(min=1, help="Trials in all; those of earlier calls count.")
-    ] = 20,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Fix a knob: train.epochs=6."),
-    ] = None,
-    max_faces: Annotated[
-        int | None, typer.Option(min=2, help="Learn from so many faces only, drawn per class.")
-    ] = None,
-    seed: Annotated[
-        int, typer.Option(min=0, help="Decides what is proposed and which faces are drawn.")
-    ] = 0,
-    storage: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            help="The study's database, to share it between machines: "
-            "postgresql+psycopg://user@host/name; by default study.db in --output.",
-        ),
-    ] = None,
-    prune: Annotated[
-        bool,
-        typer.Option(help="Stop trials that are worse than the median at the same epoch."),
-    ] = True,
-    lr_range: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LOW,HIGH",
-            help="Instead of a search, train an epoch while the learning rate grows, such as "
-            "from 1e-6,1: draws the loss and suggests a rate.",
-        ),
-    ] = None,
-    skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Leave unreadable rows out instead of stopping.")
-    ] = False,
+    recipe: RecipeName,
+    data: Data,
+    output: Output,
+    searches: Searches = None,
+    trials: Trials = 20,
+    settings: Fixed = None,
+    max_faces: MaxFaces = None,
+    seed: Seed = 0,
+    storage: Storage = None,
+    prune: Prune = True,
+    lr_range: Range = None,
+    skip_bad: SkipBad = False,
     votes: Votes = None,
     teacher: Teacher = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Search a recipe's best settings: every trial trains a fresh network.
 
@@ -145,7 +149,6 @@ def _read_range(text: str) -> tuple[float, float]:
 
 
 def _print_result(result: "SearchResult") -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from mien.training.search.result import short
@@ -167,10 +170,8 @@ def _print_result(result: "SearchResult") -> None:
             "" if trial.seconds is None else f"{trial.seconds:.1f}",
             *(short(trial.settings.get(key)) for key in keys),
         )
-    # Only a terminal has a width to fit; a file or pipe gets every column whole.
-    width = None if sys.stdout.isatty() else 1000
-    Console(width=width, highlight=False, markup=False, emoji=False).print(table)
+    print_parts(table)
     if result.best is not None:
         words = "  ".join(f"{key}={short(value)}" for key, value in result.best.settings.items())
-        typer.echo(f"\nbest: {result.metric} {result.best.value:.4f} at epoch {result.best.epoch}")
+        typer.echo(f"best: {result.metric} {result.best.value:.4f} at epoch {result.best.epoch}")
         typer.echo(words)

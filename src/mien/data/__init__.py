@@ -1,7 +1,7 @@
 """Files → FaceSet: labelled face images in memory, their splits and what is in them."""
 
 from mien.data.face_set import FaceSet
-from mien.data.fer_plus import Majority, decide, join_votes, vote_shares
+from mien.data.fer_plus import Majority, find_majority, join_votes, vote_shares
 from mien.data.growth import grow, oversample
 from mien.data.reading import read
 from mien.data.splits import assign_folds
@@ -13,7 +13,7 @@ __all__ = [
     "Majority",
     "Summary",
     "assign_folds",
-    "decide",
+    "find_majority",
     "grow",
     "join_votes",
     "oversample",

@@ -8,16 +8,17 @@ modification and change time, so that an unchanged file is not read through agai
 taken for unchanged as long as all of these are; rewriting it changes the last two, whatever the
 contents. Files younger than two seconds are never remembered: a clock's tick could hide a second
 write. `faces/` holds the sets under the hash of contents and reading options: a moved or copied
-file finds its set again. Each begins with the SHA-256 of its remaining bytes.
+file finds its set again. Each is a NumPy archive, whose checksums are looked at when it is read.
 """
 
 import hashlib
-import json
 import os
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from platformdirs import user_cache_path
@@ -26,9 +27,9 @@ from mien.data.face_set import FaceSet
 from mien.errors import BadInputError
 from mien.files import write_whole
 
-_FORMAT = 1  # to be raised whenever reading the same files gives something else
+_FORMAT = 2  # to be raised whenever reading the same files gives something else
 _SETTLED_SECONDS = 2.0
-_ARRAYS = (("labels", "<i8"), ("rows", "<i8"), ("images", "|u1"))
+_PARTS = ("images", "labels", "label_names", "rows", "sources", "splits")
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def find_key(path: Path, files: list[str], options: str) -> Key | None:
     if len(contents) != 64:
         contents = _hash_contents(path, files)
         if time.time() - newest > _SETTLED_SECONDS and _stamp(path, files)[0] == stamp:
-            _write(memo, [contents.encode()])
+            _write(memo, lambda stream: stream.write(contents.encode()))
     name = hashlib.sha256(f"{_FORMAT} {contents} {options}".encode()).hexdigest()
     return Key(stamp, cache / "faces" / name)
 
@@ -80,7 +81,16 @@ def load(key: Key) -> FaceSet | None:
     if not key.path.is_file():
         return None
     try:
-        return _unpack(np.fromfile(key.path, np.uint8))
+        with key.path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+            arrays = dict(archive)
+        return FaceSet(
+            images=arrays["images"],
+            labels=arrays.get("labels"),
+            label_names=tuple(arrays["label_names"].tolist()),
+            rows=arrays["rows"],
+            sources=tuple(arrays["sources"].tolist()),
+            splits=arrays.get("splits"),
+        )
     except Exception as error:  # whatever a damaged file brings about, the set can be read afresh
         warnings.warn(f"{key.path}: damaged cache, reading afresh ({error})", stacklevel=3)
         return None
@@ -88,8 +98,11 @@ def load(key: Key) -> FaceSet | None:
 
 def save(key: Key, path: Path, files: list[str], faces: FaceSet) -> None:
     """Keeps the set under `key`, unless the files have changed since; a failure only warns."""
-    if _stamp(path, files)[0] == key.stamp:
-        _write(key.path, _pack(faces))
+    if _stamp(path, files)[0] != key.stamp:
+        return
+    parts = {name: getattr(faces, name) for name in _PARTS}
+    arrays = {name: np.asarray(part) for name, part in parts.items() if part is not None}
+    _write(key.path, lambda stream: np.savez(stream, allow_pickle=False, **arrays))
 
 
 def _stamp(path: Path, files: list[str]) -> tuple[str, float]:
@@ -113,52 +126,10 @@ def _hash_contents(path: Path, files: list[str]) -> str:
     return digest.hexdigest()
 
 
-def _pack(faces: FaceSet) -> list[bytes | memoryview]:
-    """Returns the digest, a line of JSON, and the arrays, as pieces of one file."""
-    header = {
-        "label_names": faces.label_names,
-        "sources": faces.sources,
-        "splits": None if faces.splits is None else faces.splits.tolist(),
-        "shapes": {
-            name: array.shape for name, _ in _ARRAYS if (array := getattr(faces, name)) is not None
-        },
-    }
-    pieces: list[bytes | memoryview] = [json.dumps(header).encode() + b"\n"]
-    for name, dtype in _ARRAYS:
-        if (array := getattr(faces, name)) is not None:
-            pieces.append(np.ascontiguousarray(array, dtype).ravel().view(np.uint8).data)
-    digest = hashlib.sha256()
-    for piece in pieces:
-        digest.update(piece)
-    return [digest.hexdigest().encode() + b"\n", *pieces]
-
-
-def _unpack(content: np.ndarray) -> FaceSet:
-    start = 65
-    if bytes(content[:start]) != hashlib.sha256(content[start:].data).hexdigest().encode() + b"\n":
-        raise ValueError("its checksum differs")
-    stop = start + int(np.argmax(content[start:] == ord("\n"))) + 1
-    header = json.loads(bytes(content[start:stop]))
-    arrays = {}
-    for name, dtype in _ARRAYS:
-        if (shape := header["shapes"].get(name)) is not None:
-            start, stop = stop, stop + int(np.prod(shape)) * np.dtype(dtype).itemsize
-            array = np.frombuffer(content[start:stop].data, dtype).reshape(shape)
-            arrays[name] = array if name == "images" else array.astype(np.int64)
-    return FaceSet(
-        images=arrays["images"],
-        labels=arrays.get("labels"),
-        label_names=tuple(header["label_names"]),
-        rows=arrays["rows"],
-        sources=tuple(header["sources"]),
-        splits=None if header["splits"] is None else np.array(header["splits"]),
-    )
-
-
-def _write(path: Path, pieces: "list[bytes] | list[bytes | memoryview]") -> None:
+def _write(path: Path, fill: Callable[[BinaryIO], object]) -> None:
     """Writes a file; a failure only warns."""
     try:
         with write_whole(path) as stream:
-            stream.writelines(pieces)
+            fill(stream)
     except BadInputError as error:
         warnings.warn(f"cannot write to the cache, going on without: {error}", stacklevel=4)

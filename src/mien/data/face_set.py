@@ -31,6 +31,19 @@ class FaceSet:
 
     Raises:
         ValueError: On construction, when the arrays do not fit together.
+
+    Example:
+        >>> import numpy as np
+        >>> from mien.data import FaceSet
+        >>> faces = FaceSet(
+        ...     images=np.zeros((2, 48, 48), np.uint8),
+        ...     labels=np.array([1, 0]),
+        ...     label_names=("happy", "neutral"),
+        ...     rows=np.arange(2),
+        ...     sources=("mine.csv",),
+        ... )
+        >>> faces.counts()
+        {'happy': 1, 'neutral': 1}
     """
 
     images: np.ndarray

@@ -24,7 +24,7 @@ _COUNT = re.compile("[0-9]{1,6}")
 
 @dataclass(frozen=True)
 class Majority:
-    """What most annotators say of each face; `decide` makes it.
+    """What most annotators say of each face; `find_majority` makes it.
 
     Attributes:
         choice: int64 `[N]`, the class with the most votes, as an index of the set's labels; -1
@@ -40,7 +40,7 @@ class Majority:
     num_unknown: int
 
 
-def decide(votes: np.ndarray) -> Majority:
+def find_majority(votes: np.ndarray) -> Majority:
     """Returns the annotators' majority of each face, by the protocol of FER+'s paper.
 
     A class that a single annotator chose does not count. Of the votes that are left, contempt,
@@ -50,6 +50,17 @@ def decide(votes: np.ndarray) -> Majority:
 
     Args:
         votes: int64 `[N, K + 3]`, as `FaceSet.votes`.
+
+    Example:
+        Two classes, then contempt, unknown and not a face:
+
+        >>> import numpy as np
+        >>> from mien.data import find_majority
+        >>> majority = find_majority(np.array([[7, 2, 1, 0, 0], [5, 5, 0, 0, 0]]))
+        >>> majority.choice
+        array([ 0, -1])
+        >>> majority.num_undecided
+        1
     """
     num_classes = votes.shape[1] - len(OTHER_VOTES)
     counted = np.where(votes > 1, votes, 0)
@@ -75,15 +86,14 @@ def vote_shares(votes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     Args:
         votes: int64 `[N, K + 3]`, as `FaceSet.votes`.
         labels: int64 `[N]`.
+
+    Example:
+        >>> import numpy as np
+        >>> from mien.data import vote_shares
+        >>> vote_shares(np.array([[6, 2, 1, 1, 0]]), labels=np.array([0]))
+        array([[0.75, 0.25]], dtype=float32)
     """
     return normalise_votes(votes[:, : -len(OTHER_VOTES)], labels)
-
-
-@dataclass(frozen=True)
-class _Votes:
-    counts: np.ndarray  # int64 [rows, 10], EXPRESSIONS, then OTHER_VOTES: 0 without such a column
-    usages: np.ndarray  # str [rows]
-    lines: list[int]
 
 
 def join_votes(faces: FaceSet, path: Path) -> FaceSet:
@@ -97,31 +107,41 @@ def join_votes(faces: FaceSet, path: Path) -> FaceSet:
         UsageError: The set is not a labelled CSV of the seven expressions.
         MissingError: The file of votes is not there.
         BadInputError: It is not FER+'s layout, or its rows are not those of the set.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from mien.data import join_votes, read
+        >>> faces = join_votes(read("faces.csv"), Path("votes.csv"))
+        >>> faces.votes.shape, faces.soft_labels.shape
+        ((98, 10), (98, 7))
     """
     if faces.label_names != EXPRESSIONS or len(faces.sources) != 1:
         raise UsageError(f"votes need a labelled FER2013 CSV, which {faces.sources[0]} is not")
-    votes = _read_votes(path)
+    votes, usages, lines = _read_votes(path)
     num_rows = len(faces) + len(faces.problems)
-    if len(votes.lines) != num_rows:
+    if len(lines) != num_rows:
         raise BadInputError(
-            f"{path}: {len(votes.lines)} rows of votes, expected {num_rows} "
-            f"as in {faces.sources[0]}"
+            f"{path}: {len(lines)} rows of votes, expected {num_rows} as in {faces.sources[0]}"
         )
     if faces.splits is not None:
-        wrong = np.flatnonzero(votes.usages[faces.rows] != faces.splits)
+        wrong = np.flatnonzero(usages[faces.rows] != faces.splits)
         if len(wrong):
             face, row = wrong[0], faces.rows[wrong[0]]
             raise BadInputError(
-                f"{path}:{votes.lines[row]}: usage {str(votes.usages[row])!r}, expected "
+                f"{path}:{lines[row]}: usage {str(usages[row])!r}, expected "
                 f"{str(faces.splits[face])!r} as in row {row} of {faces.sources[0]}; "
                 "votes are joined by row and must be in the same order"
             )
     assert faces.labels is not None
-    counts = votes.counts[faces.rows]
+    counts = votes[faces.rows]
     return replace(faces, soft_labels=vote_shares(counts, faces.labels), votes=counts)
 
 
-def _read_votes(path: Path) -> _Votes:
+def _read_votes(path: Path) -> tuple[np.ndarray, np.ndarray, list[int]]:
+    """Returns the votes, int64 `[rows, 10]`, the usages, str `[rows]`, and each row's line.
+
+    Votes are those of `EXPRESSIONS`, then `OTHER_VOTES`: 0 where there is no such column.
+    """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
@@ -153,6 +173,5 @@ def _read_votes(path: Path) -> _Votes:
         counts.append([0 if i is None else int(row[i]) for i in columns])
         usages.append(row[usage].strip())
         lines.append(reader.line_num)
-    return _Votes(
-        np.array(counts, np.int64).reshape(-1, len(columns)), np.array(usages, str), lines
-    )
+    votes = np.array(counts, np.int64).reshape(-1, len(columns))
+    return votes, np.array(usages, str), lines

@@ -1,6 +1,6 @@
 """Growing rare classes: as report D does it, and by plain repetition."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -26,6 +26,12 @@ def grow(faces: FaceSet, names: Iterable[str], seed: int) -> FaceSet:
 
     Raises:
         UsageError: A class that the set does not have.
+
+    Example:
+        >>> from mien.data import grow, read
+        >>> faces = read("faces.csv")
+        >>> faces.counts()["disgust"], grow(faces, ["disgust"], seed=0).counts()["disgust"]
+        (14, 56)
     """
     rng = np.random.default_rng(seed)
     for name in names:
@@ -33,11 +39,12 @@ def grow(faces: FaceSet, names: Iterable[str], seed: int) -> FaceSet:
             known = nearest(name, faces.label_names)
             raise UsageError(f"cannot grow the class {name!r}: there is none{known}")
         label = faces.label_names.index(name)
-        faces = _append(faces, np.flatnonzero(faces.labels == label), _mirrored)
+        members = np.flatnonzero(faces.labels == label)
+        faces = _append(faces, members, faces.images[members][:, :, ::-1])
         assert faces.labels is not None
         members = np.flatnonzero(faces.labels == label)
         angles = rng.integers(-ROTATE_DEGREES, ROTATE_DEGREES + 1, len(members))
-        faces = _append(faces, members, lambda images, angles=angles: _rotated(images, angles))
+        faces = _append(faces, members, _rotated(faces.images[members], angles))
     return faces
 
 
@@ -48,6 +55,13 @@ def oversample(faces: FaceSet, seed: int) -> FaceSet:
 
     Raises:
         UsageError: The set has no labels.
+
+    Example:
+        >>> from mien.data import grow, oversample, read
+        >>> uneven = grow(read("faces.csv"), ["happy"], seed=0)
+        >>> balanced = oversample(uneven, seed=0).counts()
+        >>> balanced["happy"], balanced["sad"]
+        (56, 56)
     """
     if faces.labels is None:
         raise UsageError("a set without labels has no classes to balance")
@@ -61,17 +75,10 @@ def oversample(faces: FaceSet, seed: int) -> FaceSet:
     return faces.take(np.concatenate([np.arange(len(faces)), *extra]))
 
 
-def _append(
-    faces: FaceSet, members: np.ndarray, change: Callable[[np.ndarray], np.ndarray]
-) -> FaceSet:
-    """Returns the set with changed copies of some rows behind the others."""
+def _append(faces: FaceSet, members: np.ndarray, images: np.ndarray) -> FaceSet:
+    """Returns the set with copies of some rows, their images changed, behind the others."""
     together = faces.take(np.concatenate([np.arange(len(faces)), members]))
-    images = np.concatenate([faces.images, change(faces.images[members])])
-    return replace(together, images=images)
-
-
-def _mirrored(images: np.ndarray) -> np.ndarray:
-    return images[:, :, ::-1]
+    return replace(together, images=np.concatenate([faces.images, images]))
 
 
 def _rotated(images: np.ndarray, angles: np.ndarray) -> np.ndarray:

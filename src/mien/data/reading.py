@@ -39,6 +39,14 @@ def read(
         BadInputError: It has no layout that is known, or holds a bad row: named by file and
             line, with what was found and what was expected.
         ValueError: `face_size` is under 8 or `channels` neither 1 nor 3.
+
+    Example:
+        >>> from mien.data import read
+        >>> faces = read("faces.csv")
+        >>> faces.images.shape, faces.split_names
+        ((98, 48, 48), ('Training', 'PublicTest'))
+        >>> faces.take_split("train").counts()["happy"]
+        10
     """
     if face_size is not None and face_size < 8:
         raise ValueError(f"face_size must be 8 or more, got {face_size}")

@@ -82,6 +82,13 @@ def assign_folds(labels: np.ndarray, num_folds: int, seed: int) -> np.ndarray:
         labels: int64 `[N]`.
         num_folds: At least 2.
         seed: Decides which rows go together.
+
+    Example:
+        >>> import numpy as np
+        >>> from mien.data import assign_folds
+        >>> folds = assign_folds(np.array([0, 0, 0, 1, 1, 1]), num_folds=3, seed=0)
+        >>> np.bincount(folds)
+        array([2, 2, 2])
     """
     order = np.random.default_rng(seed).permutation(len(labels))
     by_label = order[np.argsort(labels[order], kind="stable")]

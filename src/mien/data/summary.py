@@ -53,8 +53,15 @@ class Summary:
 
 
 def summarise(faces: FaceSet) -> Summary:
-    """Returns the figures of a set."""
-    mean, std = _pixel_statistics(faces.images)
+    """Returns the figures of a set.
+
+    Example:
+        >>> from mien.data import read, summarise
+        >>> summary = summarise(read("faces.csv"))
+        >>> summary.splits, summary.num_blank
+        ({'Training': 70, 'PublicTest': 28}, 0)
+    """
+    mean, std = pixel_statistics(faces.images)
     pixels = faces.images.reshape(len(faces), faces.face_size**2, -1)
     blank = (pixels.min(axis=1) == pixels.max(axis=1)).all(axis=1)
     repeated, shared = _count_duplicates(faces)
@@ -77,7 +84,7 @@ def summarise(faces: FaceSet) -> Summary:
     )
 
 
-def _pixel_statistics(images: np.ndarray) -> tuple[float, float]:
+def pixel_statistics(images: np.ndarray) -> tuple[float, float]:
     """Returns mean and (population) standard deviation of the pixels / 255, from exact counts."""
     histogram = np.zeros(256, np.int64)
     for image in images:

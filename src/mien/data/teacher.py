@@ -27,6 +27,12 @@ def write_teacher(path: str | Path, faces: FaceSet, logits: np.ndarray) -> None:
 
     Raises:
         ValueError: The logits do not fit the faces.
+
+    Example:
+        >>> from mien import Classifier
+        >>> from mien.data import read, write_teacher
+        >>> faces = read("faces.csv")
+        >>> write_teacher("teacher.npz", faces, Classifier().logits(faces.images))
     """
     if faces.labels is None or logits.shape != (len(faces), len(faces.label_names)):
         raise ValueError(f"logits {list(logits.shape)} do not fit {len(faces)} labelled faces")
@@ -47,6 +53,14 @@ def read_teacher(path: str | Path, faces: FaceSet) -> np.ndarray:
         BadInputError: It is no such file, or not of these faces: a row is missing, or has another
             label.
         UsageError: The set has other classes.
+
+    Example:
+        >>> import numpy as np
+        >>> from mien.data import read, read_teacher, write_teacher
+        >>> faces = read("faces.csv")
+        >>> write_teacher("even.npz", faces, np.zeros((len(faces), 7)))
+        >>> read_teacher("even.npz", faces).shape
+        (98, 7)
     """
     path = Path(path)
     try:

@@ -1,8 +1,8 @@
-"""Pure metrics of (logits, labels), calibration, reports on models and how these differ."""
+"""Logits and labels → metrics, calibration, reports on models, comparisons of models."""
 
 from mien.evaluation.calibration import fit_temperature
-from mien.evaluation.compare import Comparison, compare
-from mien.evaluation.faces import honesty_warning, read_for
+from mien.evaluation.comparison import Comparison, compare
+from mien.evaluation.faces import honesty_warning, read_for_model
 from mien.evaluation.metrics import wilson_interval
 from mien.evaluation.report import Evaluation, Report, collect, evaluate, score
 from mien.evaluation.votes import Truth, VotesReport, score_votes, truth_of
@@ -18,7 +18,7 @@ __all__ = [
     "evaluate",
     "fit_temperature",
     "honesty_warning",
-    "read_for",
+    "read_for_model",
     "score",
     "score_votes",
     "truth_of",

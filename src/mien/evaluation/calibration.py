@@ -1,4 +1,4 @@
-"""Temperature scaling: one number that makes a network as sure as it is right."""
+"""Temperature scaling: one number that makes a network's confidence match its accuracy."""
 
 import numpy as np
 
@@ -25,6 +25,15 @@ def fit_temperature(logits: np.ndarray, targets: np.ndarray) -> float:
 
     Raises:
         ValueError: The logits and targets do not fit each other, or hold no face.
+
+    Example:
+        Logits that claim 98 %, of decisions of which three in four are right:
+
+        >>> import numpy as np
+        >>> from mien.evaluation import fit_temperature
+        >>> logits = np.array([[4.0, 0.0], [0.0, 4.0], [4.0, 0.0], [4.0, 0.0]])
+        >>> round(fit_temperature(logits, np.array([0, 1, 0, 1])), 2)
+        3.64
     """
     if targets.ndim == 1:
         logits, labels = checked(logits, targets)

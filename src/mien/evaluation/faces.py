@@ -1,4 +1,4 @@
-"""A labelled set → the faces a model can be judged on, and whether they may judge it."""
+"""A labelled set → the faces to evaluate a model on; and whether the model has seen them before."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +10,12 @@ from mien.model_folder import ModelConfig
 
 @dataclass(frozen=True)
 class JudgedFaces:
-    """What a model is evaluated on.
+    """The faces that a model is evaluated on.
 
     Attributes:
-        faces: The chosen split, without the classes that the model was trained without.
+        faces: The chosen split, without the faces of dropped classes.
         whole: The whole set as it was read.
-        dropped: Those classes.
+        dropped: Classes of the set that the model's recipe left out of training.
     """
 
     faces: FaceSet
@@ -23,17 +23,17 @@ class JudgedFaces:
     dropped: tuple[str, ...]
 
 
-def read_for(
+def read_for_model(
     config: ModelConfig,
     data: str | Path,
     split: str | None = None,
     skip_bad: bool = False,
     votes: str | Path | None = None,
 ) -> JudgedFaces:
-    """Returns the faces of a labelled set as a model was made for.
+    """Returns the faces of a labelled set in the form that a model expects.
 
-    Pictures of folders are read at the model's face size and colours; classes that its recipe left
-    out are left out here too.
+    Pictures in folders are read with the model's face size and channels. Classes that its recipe
+    left out of training are left out here too.
 
     Args:
         config: The model's.
@@ -46,6 +46,13 @@ def read_for(
         MissingError: The set is not there.
         BadInputError: It cannot be read.
         UsageError: It has no such split.
+
+    Example:
+        >>> from mien import Classifier
+        >>> from mien.evaluation import read_for_model
+        >>> judged = read_for_model(Classifier().config, "faces.csv", split="PublicTest")
+        >>> len(judged.faces), len(judged.whole)
+        (28, 98)
     """
     size = config.face_size if Path(data).is_dir() else None
     whole = read(data, votes, skip_bad=skip_bad, face_size=size, channels=config.channels)
@@ -58,17 +65,25 @@ def read_for(
 def honesty_warning(
     config: ModelConfig, faces: FaceSet, source: FaceSet | None = None
 ) -> str | None:
-    """Returns why figures on these faces would flatter the model, or None where nothing says so.
+    """Returns a warning if the model was trained or selected on these faces; None otherwise.
 
-    The model's training record names its faces by `FaceSet.content_hash`, so what is noticed is
-    the very same set: the selection faces, the training faces, the whole set they came from, or
-    its training split of which a part was held out. Other overlaps (a subset, near-twins) are not.
+    The model's training record has hashes of its faces (`FaceSet.content_hash`). So the warning
+    covers exact matches: the selection faces, the training faces, the whole set they came from, and
+    the training split of that set. Other overlaps (a subset, near-duplicates) are not noticed.
 
     Args:
         config: The model's; its `training` holds `data_hash`, `train_hash`, `selection_hash` and
             the recipe.
         faces: The faces to evaluate on.
-        source: The whole set they were taken from, where it is at hand.
+        source: The whole set that `faces` are a part of, if it is known.
+
+    Example:
+        >>> from mien import Classifier
+        >>> from mien.data import read
+        >>> from mien.evaluation import honesty_warning
+        >>> faces = read("faces.csv").take_split("PublicTest")
+        >>> honesty_warning(Classifier("runs/first").config, faces)
+        'these are the faces the model was selected on: the figures are optimistic'
     """
     record = config.training
     digest = faces.without_opinions().content_hash()

@@ -71,6 +71,12 @@ def wilson_interval(num_correct: int, num_faces: int) -> tuple[float, float]:
 
     Raises:
         ValueError: There are no faces, or more correct ones than faces.
+
+    Example:
+        >>> from mien.evaluation import wilson_interval
+        >>> low, high = wilson_interval(80, 100)
+        >>> round(low, 3), round(high, 3)
+        (0.711, 0.867)
     """
     if not 0 <= num_correct <= num_faces or num_faces == 0:
         raise ValueError(f"{num_correct} correct of {num_faces} is no proportion")
@@ -147,7 +153,7 @@ def entropy(shares: np.ndarray) -> float:
 
 
 def calibration_bins(logits: np.ndarray, targets: np.ndarray) -> CalibrationBins:
-    """Returns how confident decisions were and how often right, in bins of equal size.
+    """Returns mean confidence and accuracy of decisions, in bins with equally many faces.
 
     The faces are sorted by the probability of their decision and cut into `NUM_ECE_BINS` bins (one
     face more in the first ones where N is no multiple; bins without a face, where N is fewer,
@@ -201,9 +207,9 @@ def expected_calibration_error(logits: np.ndarray, targets: np.ndarray) -> float
 
 
 def find_disagreements(opinions: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Returns the indices of the faces whose label is not the likeliest, int64, surest first.
+    """Returns the indices of faces whose label is not the most probable class, int64.
 
-    Sure is what gives another class much and the label little: by the difference of the two.
+    Sorted by how far the most probable class leads over the label, largest first.
 
     Args:
         opinions: `[N, K]` floats, rows sum to 1: a model's probabilities or shares of votes.
@@ -215,7 +221,7 @@ def find_disagreements(opinions: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def checked(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the logits as float64 and the labels as int64, once they are known to fit.
+    """Checks that logits and labels fit; returns them as float64 and int64.
 
     Raises:
         ValueError: Shapes or label values do not fit, a logit is not finite, or there is no face.
@@ -239,7 +245,7 @@ def checked(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def checked_shares(logits: np.ndarray, shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns logits and shares `[N, K]` as float64, once they are known to fit.
+    """Checks that logits and shares `[N, K]` fit; returns both as float64.
 
     Raises:
         ValueError: Shapes or values do not fit, or there is no face.

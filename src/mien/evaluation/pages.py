@@ -65,7 +65,7 @@ def write_report(
     data_name: str,
     notes: Sequence[str] = (),
 ) -> Path:
-    """Returns the HTML page, once it and what it shows are written.
+    """Writes figures, report and HTML page; returns the page's path.
 
     The folder gets `confusion.png`, `per_class.png`, `reliability.png`, `report.json` (the
     report's `to_json_dict`) and `report.html`, which holds the figures, the tables and the surest
@@ -160,7 +160,7 @@ def html_page(
 
 
 def surest_mistakes(evaluation: Evaluation, faces: FaceSet) -> list[Mistake]:
-    """Returns the `MOST_MISTAKES` faces decided wrongly that lead over their label by most.
+    """Returns the `MOST_MISTAKES` wrong decisions with the largest lead over the true label.
 
     Args:
         evaluation: What `collect` returned.

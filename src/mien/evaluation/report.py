@@ -1,4 +1,4 @@
-"""A model and labelled faces → the report that mien prints, writes and compares by."""
+"""A model and labelled faces → logits, and the report on them."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -32,7 +32,7 @@ class Report:
         ece: Expected calibration error, 15 equal-mass bins of the decision's probability.
         per_class: By label, in the order of the model's labels.
         confusion: Rows are the true classes, columns the predicted ones, in the same order.
-        votes: How well it says what annotators say; None where the set has no votes.
+        votes: The same against annotators' votes; None if the set has no votes.
     """
 
     num_faces: int
@@ -73,7 +73,7 @@ def score(
     num_views: int = 1,
     votes: np.ndarray | None = None,
 ) -> Report:
-    """Returns the report on logits that were collected before.
+    """Returns the report on given logits.
 
     Args:
         logits: Floats `[N, K]`.
@@ -84,6 +84,14 @@ def score(
 
     Raises:
         ValueError: The arguments do not fit each other, or hold no face.
+
+    Example:
+        >>> import numpy as np
+        >>> from mien.evaluation import score
+        >>> logits = np.log([[0.7, 0.3], [0.4, 0.6], [0.8, 0.2]])
+        >>> report = score(logits, np.array([0, 1, 1]), ("happy", "neutral"))
+        >>> round(report.accuracy, 2), report.confusion
+        (0.67, ((1, 0), (1, 1)))
     """
     confusion = metrics.confusion_matrix(logits, labels)
     if len(label_names) != len(confusion):
@@ -132,15 +140,25 @@ class Evaluation:
 
 
 def evaluate(model: Classifier | str | Path, faces: FaceSet, tta: bool = False) -> Report:
-    """Returns the report on a model over all faces of a labelled set: `collect`'s, alone."""
+    """Returns the report on a model over all faces of a labelled set.
+
+    Arguments and errors are those of `collect`, which also returns the logits.
+
+    Example:
+        >>> from mien.data import read
+        >>> from mien.evaluation import evaluate
+        >>> report = evaluate("default", read("faces.csv").take_split("PublicTest"))
+        >>> report.num_faces, 0 <= report.accuracy <= 1
+        (28, True)
+    """
     return collect(model, faces, tta).report
 
 
 def collect(model: Classifier | str | Path, faces: FaceSet, tta: bool = False) -> Evaluation:
-    """Returns what a model says of every face of a labelled set, and the report on it.
+    """Returns a model's logits of every face of a labelled set, and the report on them.
 
-    Classes are matched by name, so the set may list them in another order or lack some of the
-    model's. Faces are not resized: a model is judged on what it was made for.
+    Classes are matched by name: the set may list them in another order, or lack some. Faces are not
+    resized: they must have the model's `face_size`.
 
     Args:
         model: A loaded classifier, or `default`, a model folder, or a run that holds one.
@@ -151,6 +169,13 @@ def collect(model: Classifier | str | Path, faces: FaceSet, tta: bool = False) -
         MissingError: No such model.
         BadInputError: The model cannot be read or gives no finite logits; the set is empty, has
             no labels, other face sizes, or faces of classes that the model does not know.
+
+    Example:
+        >>> from mien.data import read
+        >>> from mien.evaluation import collect
+        >>> evaluation = collect("default", read("faces.csv"))
+        >>> evaluation.logits.shape, evaluation.report.num_faces
+        ((98, 7), 98)
     """
     classifier = model if isinstance(model, Classifier) else Classifier(model)
     labels = _labels_of_model(faces, classifier.labels)

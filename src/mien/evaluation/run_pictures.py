@@ -1,4 +1,4 @@
-"""The curves of runs, from what they wrote of every epoch."""
+"""Training curves, from the `metrics.jsonl` of runs."""
 
 from collections.abc import Sequence
 from pathlib import Path

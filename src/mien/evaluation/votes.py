@@ -1,25 +1,25 @@
-"""A model against annotators: their majority, their distribution, false alarms on clear faces.
+"""Scores against annotators: their majority, their distribution, false alarms on clear faces.
 
-The protocol of the majority is that of FER+'s paper (Barsoum et al. 2016); see `decide`.
+The protocol of the majority is that of FER+'s paper (Barsoum et al. 2016); see `find_majority`.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from mien.data import decide, vote_shares
+from mien.data import find_majority, vote_shares
 from mien.evaluation import metrics
 
 NEUTRAL = "neutral"
 ALARMS = ("angry", "sad", "fear", "disgust")
-"""Expressions that trouble people most where a face has none."""
+"""Reading one of these in a neutral face counts as a false alarm."""
 CLEAR_SHARE = 0.8
 """A face is clearly neutral, or clearly has an expression, where this part of all votes says so."""
 
 
 @dataclass(frozen=True)
 class Share:
-    """A number of faces out of others, with Wilson's 95 % interval of their share."""
+    """A number of faces, its share of some total, and Wilson's 95 % interval of the share."""
 
     count: int
     share: float
@@ -28,12 +28,12 @@ class Share:
 
 @dataclass(frozen=True)
 class Truth:
-    """What a model is held against.
+    """The correct answers that a model is scored against.
 
     Attributes:
-        rows: int64 `[n]`, which of the faces count.
-        labels: int64 `[n]`, what decisions should be.
-        targets: `[n]` the same, or float32 `[n, K]`, what probabilities should be.
+        rows: int64 `[n]`, indices of the faces that count.
+        labels: int64 `[n]`, the correct class of each.
+        targets: The labels again; or float32 `[n, K]`, each class's share of the votes.
     """
 
     rows: np.ndarray
@@ -43,9 +43,9 @@ class Truth:
 
 @dataclass(frozen=True)
 class VotesReport:
-    """How well a model says what annotators say; all numbers are plain Python numbers.
+    """How well a model agrees with annotators; all numbers are plain Python numbers.
 
-    All but the clear faces' figures are of the faces whose annotators agree.
+    Figures are over the faces whose annotators agree on a class, except those of clear faces.
 
     Attributes:
         num_faces: Faces whose annotators agree on one of the model's classes.
@@ -57,7 +57,7 @@ class VotesReport:
         balanced_accuracy: Mean recall over the classes that have faces.
         cross_entropy: Of the shares of the votes under the model's probabilities, nats.
         vote_entropy: Of these shares themselves: no model can be below it.
-        kl_divergence: The one less the other.
+        kl_divergence: `cross_entropy` less `vote_entropy`, nats.
         ece: Mean gap between the probability of the model's decision and the share of the votes for
             it, in 15 equal-mass bins.
         label_agreement: Fraction of these faces whose own label is what the majority says.
@@ -90,7 +90,7 @@ class VotesReport:
 
     @property
     def clear_faces(self) -> dict[str, Share]:
-        """What clear faces are taken for, by a name for people."""
+        """The shares of clear faces that are misread, each with a name for people."""
         shares = {f"neutral read {name}": share for name, share in self.false_alarms.items()}
         if self.read_neutral is not None:
             shares["another expression read neutral"] = self.read_neutral
@@ -98,15 +98,23 @@ class VotesReport:
 
 
 def truth_of(labels: np.ndarray, votes: np.ndarray | None) -> Truth:
-    """Returns what a model is held against: the labels, or where there are votes, these.
+    """Returns the correct answers: from the votes if there are any, else the labels.
 
     Args:
         labels: int64 `[N]`.
         votes: int64 `[N, K + 3]`, as `FaceSet.votes`.
+
+    Example:
+        >>> import numpy as np
+        >>> from mien.evaluation import truth_of
+        >>> votes = np.array([[3, 7, 0, 0, 0], [5, 5, 0, 0, 0]])
+        >>> truth = truth_of(np.array([0, 1]), votes)
+        >>> truth.rows, truth.labels
+        (array([0]), array([1]))
     """
     if votes is None:
         return Truth(np.arange(len(labels)), labels, labels)
-    return _truth_of(votes, decide(votes).choice)
+    return _truth_of(votes, find_majority(votes).choice)
 
 
 def _truth_of(votes: np.ndarray, choice: np.ndarray) -> Truth:
@@ -127,10 +135,19 @@ def score_votes(
 
     Raises:
         ValueError: The arguments do not fit each other.
+
+    Example:
+        >>> import numpy as np
+        >>> from mien.evaluation import score_votes
+        >>> votes = np.array([[9, 1, 0, 0, 0], [2, 8, 0, 0, 0], [5, 5, 0, 0, 0]])
+        >>> logits = np.log([[0.8, 0.2], [0.7, 0.3], [0.5, 0.5]])
+        >>> report = score_votes(logits, np.array([0, 1, 0]), votes, ("happy", "neutral"))
+        >>> report.num_faces, report.num_undecided, report.accuracy
+        (2, 1, 0.5)
     """
     if votes.shape != (len(logits), len(label_names) + 3):
         raise ValueError(f"votes {list(votes.shape)} do not fit logits {list(logits.shape)}")
-    majority = decide(votes)
+    majority = find_majority(votes)
     truth = _truth_of(votes, majority.choice)
     if not len(truth.rows):
         return None

@@ -1,8 +1,8 @@
 """What a network looked at in a face: saliency, activations, filters."""
 
-from mien.explanation.explain import (
+from mien.explanation.explaining import (
+    EXPRESSION_METHODS,
     METHODS,
-    OF_AN_EXPRESSION,
     Explanation,
     draw,
     explain,
@@ -12,8 +12,8 @@ from mien.explanation.network import activations, filters
 from mien.explanation.saliency import GradCam, PixelContributions, grad_cam, integrated_gradients
 
 __all__ = [
+    "EXPRESSION_METHODS",
     "METHODS",
-    "OF_AN_EXPRESSION",
     "Explanation",
     "GradCam",
     "PixelContributions",

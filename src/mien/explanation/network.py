@@ -59,29 +59,29 @@ class Filters:
 
 
 @contextmanager
-def observed(classifier: FaceClassifier) -> Iterator[Callable[[Tensor], Tensor]]:
+def observed(face_classifier: FaceClassifier) -> Iterator[Callable[[Tensor], Tensor]]:
     """Yields the function faces `[N, s, s, C]` → scores `[N, K]` that explanations differentiate.
 
     The scores are the logits, before what bounds them in some networks (report D's tanh): no
-    gradient passes that once it is saturated. Meanwhile the classifier is in evaluation mode and
+    gradient passes that once it is saturated. Meanwhile the network is in evaluation mode and
     its layers do not overwrite their inputs; afterwards every module is as it was before.
     """
     overwriting: list[Any] = [
-        module for module in classifier.modules() if getattr(module, "inplace", False) is True
+        module for module in face_classifier.modules() if getattr(module, "inplace", False) is True
     ]
     caught: list[Tensor] = []
-    last = getattr(classifier.net, "head", classifier.net)
+    last = getattr(face_classifier.net, "head", face_classifier.net)
     hook = last.register_forward_hook(lambda _, __, output: caught.append(output))
 
     def scores(faces: Tensor) -> Tensor:
         caught.clear()
-        classifier(faces)
-        return caught.pop().float() / classifier.temperature
+        face_classifier(faces)
+        return caught.pop().float() / face_classifier.temperature
 
     try:
         for module in overwriting:
             module.inplace = False
-        with evaluating(classifier), torch.enable_grad():
+        with evaluating(face_classifier), torch.enable_grad():
             yield scores
     finally:
         hook.remove()
@@ -89,7 +89,7 @@ def observed(classifier: FaceClassifier) -> Iterator[Callable[[Tensor], Tensor]]
             module.inplace = True
 
 
-def as_batch(classifier: FaceClassifier, view: np.ndarray) -> Tensor:
+def as_batch(face_classifier: FaceClassifier, view: np.ndarray) -> Tensor:
     """Returns the view as a batch of one that gradients can reach: float `[1, s, s, C]`, 0-255.
 
     Raises:
@@ -101,48 +101,63 @@ def as_batch(classifier: FaceClassifier, view: np.ndarray) -> Tensor:
             f"expected a view uint8 [s, s] or [s, s, 3], got {view.dtype} {list(view.shape)}"
         )
     pixels = view[..., None] if grey else view
-    return torch.from_numpy(pixels.astype(np.float32))[None].to(classifier.mean.device)
+    return torch.from_numpy(pixels.astype(np.float32))[None].to(face_classifier.mean.device)
 
 
-def activations(classifier: FaceClassifier, view: np.ndarray) -> list[Activation]:
+def activations(face_classifier: FaceClassifier, view: np.ndarray) -> list[Activation]:
     """Returns what each layer gives for a face, in the order the layers run.
 
     Convolutions, activations, pools, linear layers and whole blocks; not batch norm, whose output
     the activation after it shows.
 
     Args:
-        classifier: The network.
+        face_classifier: The network.
         view: uint8 `[s, s]` or `[s, s, 3]`, s the side of the network's input.
 
     Raises:
         ValueError: The view has another dtype or shape.
+
+    Example:
+        >>> from mien.explanation import activations, explain
+        >>> from mien.models import load_face_classifier
+        >>> view = explain("examples/astronaut.jpg", "filters").view
+        >>> layers = activations(load_face_classifier("default"), view)
+        >>> layers[-1].values.shape
+        (7,)
     """
     return [
         Activation(name, type(layer).__name__.lstrip("_"), values.float().cpu().numpy())
-        for name, layer, values in layer_outputs(classifier, view)
+        for name, layer, values in layer_outputs(face_classifier, view)
     ]
 
 
-def filters(classifier: FaceClassifier) -> Filters:
+def filters(face_classifier: FaceClassifier) -> Filters:
     """Returns the kernels of the first layer; a linear one's weights are laid out as the face.
 
     Raises:
         UsageError: The first layer does not look at pixels.
+
+    Example:
+        >>> from mien.explanation import filters
+        >>> from mien.models import load_face_classifier
+        >>> first = filters(load_face_classifier("default"))
+        >>> first.kernels.ndim, first.kernels.dtype
+        (4, dtype('float32'))
     """
-    for name, layer in classifier.net.named_modules():
+    for name, layer in face_classifier.net.named_modules():
         if isinstance(layer, nn.Conv2d):
             return Filters(name, layer.weight.detach().float().cpu().numpy())
         if isinstance(layer, nn.Linear):
-            side = math.isqrt(layer.in_features // classifier.in_channels)
-            if side**2 * classifier.in_channels != layer.in_features:
+            side = math.isqrt(layer.in_features // face_classifier.in_channels)
+            if side**2 * face_classifier.in_channels != layer.in_features:
                 break
             weights = layer.weight.detach().float().cpu().numpy()
-            return Filters(name, weights.reshape(-1, classifier.in_channels, side, side))
+            return Filters(name, weights.reshape(-1, face_classifier.in_channels, side, side))
     raise UsageError("filters: the network's first layer does not look at pixels")
 
 
 def layer_outputs(
-    classifier: FaceClassifier, view: np.ndarray
+    face_classifier: FaceClassifier, view: np.ndarray
 ) -> list[tuple[str, nn.Module, Tensor]]:
     """Returns (name, layer, output) of the network's layers in the order they finish.
 
@@ -151,7 +166,7 @@ def layer_outputs(
     what is neither map nor vector (a transformer's tokens). The whole network is called `output`.
 
     Args:
-        classifier: The network; gradients are not followed.
+        face_classifier: The network; gradients are not followed.
         view: uint8 `[s, s]` or `[s, s, 3]`, s the side of the network's input.
     """
     found: list[tuple[str, nn.Module, Tensor]] = []
@@ -165,12 +180,12 @@ def layer_outputs(
 
     handles = [
         listen(name or "output", module)
-        for name, module in classifier.net.named_modules()
+        for name, module in face_classifier.net.named_modules()
         if not isinstance(module, _PASS_ON)
     ]
     try:
-        with observed(classifier) as scores, torch.no_grad():
-            scores(as_batch(classifier, view))
+        with observed(face_classifier) as scores, torch.no_grad():
+            scores(as_batch(face_classifier, view))
     finally:
         for handle in handles:
             handle.remove()

@@ -56,7 +56,7 @@ class PixelContributions:
 
 
 def grad_cam(
-    classifier: FaceClassifier, view: np.ndarray, label: int, layer: str | None = None
+    face_classifier: FaceClassifier, view: np.ndarray, label: int, layer: str | None = None
 ) -> GradCam:
     """Returns where a layer saw evidence for an expression (Selvaraju et al. 2017, eq. 1 and 2).
 
@@ -64,7 +64,7 @@ def grad_cam(
     what is negative becomes 0.
 
     Args:
-        classifier: The network.
+        face_classifier: The network.
         view: uint8 `[s, s]` or `[s, s, 3]`, s the side of the network's input.
         label: The expression's index.
         layer: One that gives maps; by default the last whose maps are larger than a pixel.
@@ -72,10 +72,19 @@ def grad_cam(
     Raises:
         UsageError: The network has no such layer, or none that gives maps.
         ValueError: The view has another dtype or shape.
+
+    Example:
+        >>> from mien.explanation import explain, grad_cam
+        >>> from mien.models import load_face_classifier
+        >>> explanation = explain("examples/astronaut.jpg", "filters")
+        >>> label = list(explanation.probabilities).index("happy")
+        >>> cam = grad_cam(load_face_classifier("default"), explanation.view, label)
+        >>> cam.values.shape == explanation.view.shape, cam.values.min() >= 0
+        (True, np.True_)
     """
     maps = {
         name: (module, values.shape[-1])
-        for name, module, values in layer_outputs(classifier, view)
+        for name, module, values in layer_outputs(face_classifier, view)
         if values.ndim == 3
     }
     if not maps:
@@ -86,9 +95,9 @@ def grad_cam(
     if layer not in maps:
         raise UsageError(f"gradcam: no layer {layer!r} that gives maps{nearest(layer, [*maps])}")
     module, side = maps[layer]
-    with observed(classifier) as scores:
+    with observed(face_classifier) as scores:
         cam = LayerGradCam(scores, module).attribute(
-            as_batch(classifier, view), target=label, relu_attributions=True
+            as_batch(face_classifier, view), target=label, relu_attributions=True
         )  # [1, 1, h, h]
     assert isinstance(cam, torch.Tensor)
     shape = view.shape[:2]
@@ -97,7 +106,7 @@ def grad_cam(
 
 
 def integrated_gradients(
-    classifier: FaceClassifier, view: np.ndarray, label: int, num_steps: int = 384
+    face_classifier: FaceClassifier, view: np.ndarray, label: int, num_steps: int = 384
 ) -> PixelContributions:
     """Returns what each pixel added to an expression's logit (Sundararajan et al. 2017, eq. 1).
 
@@ -105,7 +114,7 @@ def integrated_gradients(
     the paper's black, dark eyes, brows and mouths could not count.
 
     Args:
-        classifier: The network.
+        face_classifier: The network.
         view: uint8 `[s, s]` or `[s, s, 3]`, s the side of the network's input.
         label: The expression's index.
         num_steps: Points of the path at which gradients are taken (Gauss-Legendre); with 384 the
@@ -113,11 +122,21 @@ def integrated_gradients(
 
     Raises:
         ValueError: The view has another dtype or shape.
+
+    Example:
+        >>> from mien.explanation import explain, integrated_gradients
+        >>> from mien.models import load_face_classifier
+        >>> explanation = explain("examples/astronaut.jpg", "filters")
+        >>> label = list(explanation.probabilities).index("happy")
+        >>> face_classifier = load_face_classifier("default")
+        >>> found = integrated_gradients(face_classifier, explanation.view, label, num_steps=16)
+        >>> found.logit > found.baseline_logit
+        True
     """
-    faces = as_batch(classifier, view).requires_grad_()  # [1, s, s, C]
-    grey = float(classifier.mean.mean())
+    faces = as_batch(face_classifier, view).requires_grad_()  # [1, s, s, C]
+    grey = float(face_classifier.mean.mean())
     baseline = torch.full_like(faces, 255 * grey)
-    with observed(classifier) as scores:
+    with observed(face_classifier) as scores:
         with torch.no_grad():
             logits = scores(torch.cat([faces, baseline]))[:, label]
         contributions = IntegratedGradients(scores).attribute(

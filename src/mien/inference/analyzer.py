@@ -39,8 +39,8 @@ from mien.inference.see.detectors import create_detector
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# What may wait between two of reading, detecting with classifying, and whoever takes the results;
-# and as much is classified at once: 8 frames of 1080p, 50 MB.
+# The most that waits in the queue after reading, and in the queue of results; as much is classified
+# at once: 8 frames of 1080p, 50 MB.
 _MAX_PICTURES = 32
 _MAX_PIXELS = 8 * 1920 * 1080
 
@@ -54,8 +54,19 @@ class Analyzer:
         labels: The expressions, in the model's order.
         reader: What results say that they were read by.
         tta: Whether several views of each face are averaged: slower, a little more accurate.
-        detect_every: Of videos: frames from one that is looked at to the next.
-        patience_seconds: How long a picture may take to be read.
+        detect_every: In videos, the detector runs on every `detect_every`-th frame.
+        patience_seconds: How long reading one picture may take.
+
+    Example:
+        >>> from mien import Analyzer
+        >>> analyzer = Analyzer()
+        >>> [face.expression for face in analyzer("examples/astronaut.jpg")]
+        ['happy']
+        >>> for frame in analyzer.stream("clip.mp4"):
+        ...     for face in frame.faces:
+        ...         print(frame.time_seconds, face.track_id, face.expression)
+        0.0 1 happy
+        1.0 1 happy
     """
 
     def __init__(
@@ -76,13 +87,14 @@ class Analyzer:
             detector: `retinaface`, `haar`, `none` (each picture is one face, framed as the
                 training set frames them), or an object with their `detect`.
             tta: Average the test-time views of each face.
-            detect_every: Of videos: look for faces in every so many frames; in those between,
-                faces that both neighbours show move straight, others are looked for. Faster.
-            detect_size: The detector sees pictures shrunk to this longer side, pixels: faster,
-                and small faces are lost. Its own choice, unless given.
-            num_threads: Of the model and the detector each; 0 lets them choose.
-            patience_seconds: `results` gives up a picture that takes longer to be read: from a
-                pipe that nobody writes to, a disk that does not answer.
+            detect_every: In videos, run the detector on every `detect_every`-th frame only, which
+                is faster. In the frames between, boxes are interpolated where the detector finds
+                the same faces before and after; otherwise it runs on those frames too.
+            detect_size: Shrink pictures to this longer side, in pixels, for the detector. Faster,
+                but small faces are missed. None: the detector's own default.
+            num_threads: Threads of the model, and of the detector; 0 lets each choose.
+            patience_seconds: `results` gives up on a picture that takes longer to read, such as
+                one from a pipe without a writer or from a disk that does not answer.
 
         Raises:
             MissingError: No such model.
@@ -177,9 +189,9 @@ class Analyzer:
     def stream(self, video: str | Path, sampling: Sampling | None = None) -> Iterator[FrameResult]:
         """Yields a result per frame of a video file, in order, with `time_seconds` and `faces`.
 
-        A frame without a face has none in its result. A face keeps its `track_id` through time,
-        also when it is not seen for up to a second; ids are never used again. `smoothed` averages
-        its probabilities over half a second before and after.
+        A frame without a face has a result with empty `faces`. A face keeps its `track_id` over
+        time, even if it is out of sight for up to a second; an id is never used again. `smoothed`
+        averages its probabilities over half a second before and after.
 
         Args:
             video: The file.
@@ -187,8 +199,8 @@ class Analyzer:
 
         Raises:
             MissingError: No such file.
-            BadInputError: It is no video, or is damaged to its end; the frames before that came
-                first. Of damage that it goes on behind, a warning tells.
+            BadInputError: It is no video, or it is damaged to its end; the frames before the damage
+                are yielded first. If good frames follow the damage, there is a warning instead.
         """
         path = Path(video)
         if not path.is_file():
@@ -228,8 +240,8 @@ class Analyzer:
             given: What a call takes, or what `find_sources` returns. What has no name is called by
                 its index.
             sampling: Which frames of videos; all, unless given.
-            keep_pixels: Each result has its `rgb`. Else it has none, and a video's frames need not
-                be held until later ones are known.
+            keep_pixels: Give each result its `rgb`. This takes more memory: the frames of a video
+                then wait with their pixels until smoothing has seen later ones.
             colour: As a call takes it.
             white: As a call takes it.
 
@@ -288,7 +300,7 @@ class Analyzer:
     def _classify(
         self, frames: Sequence[FrameResult], keep_pixels: bool = False
     ) -> list[FrameResult]:
-        """Returns frames whose faces were found with their expressions, read in one go."""
+        """Returns the frames with the expressions of their faces, classified as one batch."""
         config = self.classifier.config
         found = [
             () if frame.rgb is None else cuttable(frame.detections or (), *frame.rgb.shape[:2])
@@ -375,6 +387,6 @@ class Track:
 
 
 def _weight(frame: FrameResult) -> float:
-    """Returns which part of what may wait a picture is."""
+    """Returns how much of the queue a picture fills, as a fraction of all."""
     num_pixels = 0 if frame.rgb is None else frame.rgb.size // 3
     return max(num_pixels / _MAX_PIXELS, 1 / _MAX_PICTURES)

@@ -1,4 +1,4 @@
-"""Pairs at the least total cost."""
+"""The assignment problem: pairing rows and columns of a cost matrix at the least total cost."""
 
 import numpy as np
 

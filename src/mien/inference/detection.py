@@ -1,4 +1,4 @@
-"""What a face detector is, and the one that does not look."""
+"""The interface of face detectors, and the trivial one that takes a whole picture as one face."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -34,7 +34,7 @@ class Detection:
     def mapped(
         self, scale_x: float, scale_y: float, right: float = 0, down: float = 0
     ) -> "Detection":
-        """Returns it in pixels of another picture, which shows the same larger and further on."""
+        """Returns it scaled, then shifted right and down, in pixels of another picture."""
         points = np.array([*np.reshape(self.box, (2, 2)), *(self.landmarks or ())], float)
         (left, top), (end, bottom), *landmarks = (
             points * (scale_x, scale_y) + (right, down)
@@ -52,11 +52,11 @@ class Detector(Protocol):
 
 
 def cuttable(found: Sequence[Detection], height: int, width: int) -> tuple[Detection, ...]:
-    """Returns what a detector found in a picture of this size, as far as it can be cut out.
+    """Returns the detections that can be cut out of a picture of this size.
 
-    A box that has no part in the picture, or is not made of finite numbers, is left out; one that
-    reaches beyond the picture by more than a quarter of its longer side is cut there. A detector of
-    the user's own may give such boxes.
+    Boxes outside the picture, and boxes with numbers that are not finite, are left out. A box that
+    reaches beyond the picture by more than a quarter of the picture's longer side is clipped there.
+    Detectors that users bring may return such boxes.
     """
     reach = max(height, width) / 4
     faces = []

@@ -14,12 +14,12 @@ from mien.inference.write.sinks import Sink, Table, create_table
 
 @dataclass
 class Tally:
-    """What a run came to.
+    """The counts of a `predict` call.
 
     Attributes:
-        num_pictures: Pictures, face images and frames of videos; what could not be read too.
+        num_pictures: Pictures, face images and video frames, including unreadable ones.
         num_faces: Faces found.
-        errors: Why pictures could not be read.
+        errors: One message for each picture that could not be read.
     """
 
     num_pictures: int = 0
@@ -42,19 +42,25 @@ def predict(
 
     Args:
         sources: What `find_sources` returns.
-        analyzer: What reads them.
-        sinks: What else takes the results: anything with `write(result)`.
-        csv: A file for a row per face, one for a picture or frame without.
-        parquet: A file for the same rows, with types; it appears when all is read.
-        output: A folder for annotated pictures and videos; or, of files of face images, a picture
-            (`.png`, `.svg`) for a grid of the first 36.
-        sampling: Which frames of videos; all, unless given.
-        say: Is told, for people, which videos are copied to another kind of file.
+        analyzer: Finds and classifies the faces.
+        sinks: Further receivers of the results: objects with `write(result)`.
+        csv: A table to write, with a row for each face, and one for a picture without a face.
+        parquet: The same table in Parquet; the file appears once all sources are read.
+        output: A folder for annotated pictures and videos. For files of face images: a `.png` or
+            `.svg` file for a grid of the first 36.
+        sampling: Which frames of videos to read; None reads all.
+        say: Called with a message for people when a video is copied to another kind of file.
 
     Raises:
         UsageError: A source would be written over, or cannot be drawn.
         BadInputError: A file cannot be written.
         MissingError: pyarrow is needed and not installed.
+
+    Example:
+        >>> from mien.inference import Analyzer, find_sources, predict
+        >>> tally = predict(find_sources(["examples", "clip.mp4"]), Analyzer(), csv="rows.csv")
+        >>> tally.num_pictures, tally.num_faces, tally.errors
+        (3, 3, [])
     """
     tally, taking = Tally(), list(sinks)
     with ExitStack() as stack:

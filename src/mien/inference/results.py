@@ -1,4 +1,4 @@
-"""The one frame and the one row: what is known of a face, as Python, nested JSON and flat rows."""
+"""The result of a picture or frame: as Python objects, as nested JSON, and as rows of a table."""
 
 import base64
 import io
@@ -53,6 +53,14 @@ class Face:
         probabilities: Per expression, in the model's order; they sum to 1.
         track_id: In videos: the same number for the same face through time, from 1; else None.
         smoothed: In videos: the probabilities averaged over the track's neighbouring frames.
+
+    Example:
+        >>> from mien import Analyzer
+        >>> (face,) = Analyzer()("examples/astronaut.jpg")
+        >>> face.expression, face.uncertain, len(face.landmarks)
+        ('happy', False, 5)
+        >>> max(face.probabilities.values()) == face.confidence
+        True
     """
 
     box: Box
@@ -88,7 +96,7 @@ class Face:
         return [{"label": label, "score": score} for label, score in ordered]
 
     def as_smoothed(self) -> "Face":
-        """Returns it with its smoothed probabilities for its own; one without stays as it is."""
+        """Returns the face with `smoothed` as its `probabilities`; unchanged if it has none."""
         if self.smoothed is None:
             return self
         expression, confidence, uncertain = most_probable(self.smoothed)
@@ -153,6 +161,15 @@ class FrameResult(Sequence[Face]):
         detections: Faces that were found, and whose expressions are not read yet; None until they
             were looked for, and after.
         reader: What read the expressions.
+
+    Example:
+        >>> from mien import Analyzer
+        >>> (result,) = Analyzer().results(["examples/astronaut.jpg"])
+        >>> result.source, result.width, result.height, len(result)
+        ('examples/astronaut.jpg', 512, 512, 1)
+        >>> (result,) = Analyzer().results(["nothing.jpg"])
+        >>> result.error
+        'nothing.jpg: no such file or folder'
     """
 
     source: str
@@ -176,7 +193,7 @@ class FrameResult(Sequence[Face]):
         frame: int | None = None,
         time_seconds: float | None = None,
     ) -> Self:
-        """Returns a picture or frame, RGB uint8 `[H, W, 3]`, that was read and not looked at."""
+        """Returns a picture or frame, RGB uint8 `[H, W, 3]`, before its faces are detected."""
         height, width = rgb.shape[:2]
         return cls(source, width, height, frame=frame, time_seconds=time_seconds, rgb=rgb)
 

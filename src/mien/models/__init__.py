@@ -10,9 +10,9 @@ from mien.models import (  # noqa: F401  (each registers its family)
     vgg,
 )
 from mien.models.count import count_macs, count_parameters, evaluating
-from mien.models.describe import Layer, describe, layer_table
+from mien.models.description import Layer, describe, layer_table
 from mien.models.face_classifier import FaceClassifier
-from mien.models.load import load_classifier
+from mien.models.load import load_face_classifier
 from mien.models.registry import (
     Architecture,
     architecture,
@@ -34,7 +34,7 @@ __all__ = [
     "evaluating",
     "layer_table",
     "list_models",
-    "load_classifier",
+    "load_face_classifier",
     "normalisation_of",
     "register",
 ]

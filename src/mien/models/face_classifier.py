@@ -15,6 +15,13 @@ class FaceClassifier(nn.Module):
     """A network with everything it needs to read face images as they come.
 
     Casting, grey → three channels, normalising and the temperature happen inside.
+
+    Example:
+        >>> import torch
+        >>> from mien.models import FaceClassifier, create_model
+        >>> face_classifier = FaceClassifier(create_model("logistic"))
+        >>> face_classifier(torch.zeros(2, 48, 48, 1, dtype=torch.uint8)).shape
+        torch.Size([2, 7])
     """
 
     mean: Tensor

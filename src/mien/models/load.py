@@ -11,7 +11,7 @@ from mien.models.face_classifier import FaceClassifier
 from mien.models.registry import architecture, create_model
 
 
-def load_classifier(model: str | Path = "default") -> FaceClassifier:
+def load_face_classifier(model: str | Path = "default") -> FaceClassifier:
     """Returns a model's network with its weights, frozen and in evaluation mode, on the CPU.
 
     Its logits are those of the model folder's ONNX network.
@@ -23,6 +23,12 @@ def load_classifier(model: str | Path = "default") -> FaceClassifier:
         MissingError: No such model, or its folder has no weights.
         BadInputError: The folder is damaged.
         UsageError: It is of an architecture that this version of mien does not know.
+
+    Example:
+        >>> from mien.models import load_face_classifier
+        >>> face_classifier = load_face_classifier("default")
+        >>> face_classifier.net.head.out_features
+        7
     """
     folder = resolve(model)
     config, path = read_config(folder), folder / WEIGHTS
@@ -42,11 +48,11 @@ def load_classifier(model: str | Path = "default") -> FaceClassifier:
         raise BadInputError(
             f"{path}: not the weights of {config.architecture}: {reason}"
         ) from error
-    classifier = FaceClassifier(
+    face_classifier = FaceClassifier(
         net,
         mean=config.mean,
         std=config.std,
         in_channels=options["in_channels"],
         temperature=config.temperature,
     )
-    return classifier.eval().requires_grad_(False)
+    return face_classifier.eval().requires_grad_(False)

@@ -44,6 +44,22 @@ def register(
 
     Raises:
         ValueError: The name is taken.
+
+    Example:
+        >>> from torch import nn
+        >>> from mien.models import create_model, register
+        >>> class Pooled(nn.Module):
+        ...     def __init__(self, num_classes: int, in_channels: int) -> None:
+        ...         super().__init__()
+        ...         self.head = nn.Linear(in_channels, num_classes)
+        ...
+        ...     def forward(self, images):
+        ...         return self.head(images.mean((2, 3)))
+        >>> @register("my own")
+        ... def pooled(num_classes: int, in_channels: int, input_size: int) -> nn.Module:
+        ...     return Pooled(num_classes, in_channels)
+        >>> create_model("pooled").head.out_features
+        7
     """
 
     def add(build: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
@@ -58,7 +74,13 @@ def register(
 
 
 def list_models() -> list[str]:
-    """Returns the names that `create_model` knows, sorted."""
+    """Returns the names that `create_model` knows, sorted.
+
+    Example:
+        >>> from mien.models import list_models
+        >>> {"logistic", "mien_s"} <= set(list_models())
+        True
+    """
     return sorted(_ARCHITECTURES)
 
 
@@ -67,6 +89,12 @@ def architecture(name: str) -> Architecture:
 
     Raises:
         UsageError: No such architecture; the message names the nearest.
+
+    Example:
+        >>> from mien.models import architecture
+        >>> entry = architecture("logistic")
+        >>> entry.channels, entry.input_size
+        (1, 48)
     """
     if name.startswith(PREFIX):
         backbone = backbone_of(name)
@@ -90,6 +118,13 @@ def create_model(name: str, num_classes: int = 7, **options: Any) -> nn.Module:
 
     Raises:
         UsageError: Unknown name or option.
+
+    Example:
+        >>> import torch
+        >>> from mien.models import create_model
+        >>> net = create_model("logistic", num_classes=5, input_size=44)
+        >>> net(torch.zeros(2, 1, 44, 44)).shape
+        torch.Size([2, 5])
     """
     entry = architecture(name)
     options = {"in_channels": entry.channels, "input_size": entry.input_size, **options}

@@ -52,7 +52,14 @@ def backbone_of(name: str) -> str:
 
 
 def normalisation_of(name: str) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
-    """Returns (mean, std) per channel that `timm:NAME` was made for; None of any other name."""
+    """Returns (mean, std) per channel that `timm:NAME` was made for; None of any other name.
+
+    Example:
+        >>> from mien.models import normalisation_of
+        >>> mean, std = normalisation_of("timm:resnet18")
+        >>> mean
+        (0.485, 0.456, 0.406)
+    """
     if not name.startswith(PREFIX):
         return None
     config = _timm().get_pretrained_cfg(name.removeprefix(PREFIX))

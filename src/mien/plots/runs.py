@@ -48,8 +48,11 @@ def draw_runs(runs: Mapping[str, Records]) -> Figure:
         colour, marker = LINE_COLOURS[place % len(LINE_COLOURS)], MARKERS[place % len(MARKERS)]
         look = {"color": colour, "marker": marker, "markersize": 5}
         look["markevery"] = max(1, len(records) // 12)
-        _draw_pair(loss, records, ("train_loss", "log_loss"), look)
-        _draw_pair(accuracy, records, ("train_accuracy", "accuracy"), look)
+        dotted = {**look, "linestyle": ":", "markerfacecolor": "none"}
+        _draw_line(loss, records, "train_loss", dotted)
+        _draw_line(loss, records, "log_loss", look)
+        _draw_line(accuracy, records, "train_accuracy", dotted)
+        _draw_line(accuracy, records, "accuracy", look)
         best = max(records, key=lambda record: record["accuracy"])
         accuracy.plot(best["epoch"], best["accuracy"], **_STAR, markerfacecolor=colour)
         trained = [record for record in records if record["learning_rate"] > 0]
@@ -59,23 +62,11 @@ def draw_runs(runs: Mapping[str, Records]) -> Figure:
     _name_axes(loss, accuracy, rate)
     _bound_rates(rate, [record["learning_rate"] for each in runs.values() for record in each])
     figure.legend(handles=entries, loc="outside lower center", ncols=2, frameon=False)
-    figure.suptitle(plain(_title(runs)), fontsize="x-large")
+    name, records = next(iter(runs.items()))
+    alone = f"{name}: {records[-1]['epoch']} epochs"
+    title = alone if len(runs) == 1 else f"{len(runs)} runs compared"
+    figure.suptitle(plain(title), fontsize="x-large")
     return figure
-
-
-def _title(runs: Mapping[str, Records]) -> str:
-    if len(runs) > 1:
-        return f"{len(runs)} runs compared"
-    ((name, records),) = runs.items()
-    return f"{name}: {records[-1]['epoch']} epochs"
-
-
-def _draw_pair(
-    axes: Axes, records: Records, keys: tuple[str, str], look: Mapping[str, Any]
-) -> None:
-    of_training, of_validation = keys
-    _draw_line(axes, records, of_training, {**look, "linestyle": ":", "markerfacecolor": "none"})
-    _draw_line(axes, records, of_validation, look)
 
 
 def _draw_line(axes: Axes, records: Records, key: str, look: Mapping[str, Any]) -> None:

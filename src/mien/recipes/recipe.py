@@ -5,6 +5,7 @@ it does not know.
 """
 
 import tomllib
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
@@ -214,7 +215,14 @@ class Train(_Section):
 
 
 class Recipe(_Section):
-    """All knobs of a training run."""
+    """All knobs of a training run.
+
+    Example:
+        >>> from mien.recipes import Recipe
+        >>> recipe = Recipe(train={"epochs": 5})
+        >>> recipe.train.epochs, recipe.optimizer.name
+        (5, 'adam')
+    """
 
     description: str = ""
     """One line: what the recipe is for and where it comes from."""
@@ -292,7 +300,13 @@ class Recipe(_Section):
 
 
 def list_recipes() -> list[str]:
-    """Returns the names of the recipes that come with mien, sorted."""
+    """Returns the names of the recipes that come with mien, sorted.
+
+    Example:
+        >>> from mien.recipes import list_recipes
+        >>> "logistic" in list_recipes()
+        True
+    """
     return sorted(
         entry.name.removesuffix(".toml")
         for entry in files("mien.recipes").iterdir()
@@ -311,6 +325,12 @@ def load_recipe(name: str | Path, settings: list[str] | tuple[str, ...] = ()) ->
         MissingError: The file does not exist.
         UsageError: No recipe of that name; an unknown key or a value out of range in a setting.
         BadInputError: The file is no valid recipe.
+
+    Example:
+        >>> from mien.recipes import load_recipe
+        >>> recipe = load_recipe("logistic", ["train.epochs=2", "optimizer.lr=3e-4"])
+        >>> recipe.model.name, recipe.train.epochs, recipe.optimizer.lr
+        ('logistic', 2, 0.0003)
     """
     if str(name).endswith(".toml"):
         path = Path(name)
@@ -340,6 +360,14 @@ def parse_recipe(page: dict[str, Any], source: str) -> Recipe:
 
     Raises:
         UsageError: An unknown key or a bad value; the message names the key.
+
+    Example:
+        >>> from mien.recipes import parse_recipe
+        >>> parse_recipe({"train": {"epochs": 5}}, "mine.toml").train.epochs
+        5
+        >>> parse_recipe({"train": {"epoch": 5}}, "mine.toml")
+        Traceback (most recent call last):
+        mien.errors.UsageError: mine.toml: train.epoch: unknown key...
     """
     try:
         return Recipe.model_validate(page)
@@ -367,13 +395,25 @@ def _change(page: dict[str, Any], setting: str) -> None:
     names = key.strip().split(".")
     if not equals or not all(names):
         raise UsageError(f"--set {setting!r}: expected section.key=value")
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except (tomllib.TOMLDecodeError, RecursionError):
-        value = text.strip()
-    section = page
+    put(page, names, parse_value(text), f"--set {setting!r}")
+
+
+def put(page: dict[str, Any], names: Sequence[str], value: Any, option: str) -> None:
+    """Puts a value into a parsed page, at `section.key`; errors begin with the option.
+
+    Raises:
+        UsageError: There is a value where a section should be.
+    """
     for name in names[:-1]:
-        section = section.setdefault(name, {})
-        if not isinstance(section, dict):
-            raise UsageError(f"--set {setting!r}: {name!r} is no section")
-    section[names[-1]] = value
+        page = page.setdefault(name, {})
+        if not isinstance(page, dict):
+            raise UsageError(f"{option}: {name!r} is no section")
+    page[names[-1]] = value
+
+
+def parse_value(text: str) -> Any:
+    """Returns the value that a text means in a recipe file; bare words are text."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return text.strip()

@@ -1,4 +1,4 @@
-"""Whether a service may listen where it is asked to, and the key its clients must show."""
+"""Access to the service: which addresses it may listen on, and its API key."""
 
 import ipaddress
 import os
@@ -17,7 +17,7 @@ def read_api_key(path: Path, warn: Callable[[str], None]) -> str:
 
     Args:
         path: The file.
-        warn: Told that others may read the file, where they may.
+        warn: Called with a message if other users of the machine can read the file.
 
     Raises:
         MissingError: No such file.
@@ -44,10 +44,10 @@ def read_api_key(path: Path, warn: Callable[[str], None]) -> str:
 
 
 def check_access(host: str, api_key: str | None, insecure: bool) -> bool:
-    """Returns whether an address is reached from this machine alone.
+    """Returns whether an address can be reached from this machine only.
 
     Raises:
-        UsageError: It is not, there is no key, and nobody said that this is meant.
+        UsageError: Other machines can reach it, there is no key, and `insecure` is not set.
         BadInputError: The host is no address or name.
     """
     try:

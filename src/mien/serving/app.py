@@ -1,4 +1,4 @@
-"""The application, put together."""
+"""Builds the application from its parts."""
 
 import asyncio
 import functools
@@ -28,7 +28,7 @@ def create_app(settings: Settings, analyzer: Analyzer, live: LiveCamera | None =
 
     Args:
         settings: Its limits and its key.
-        analyzer: What looks at the pictures; nothing else may use its detector meanwhile.
+        analyzer: Analyses the pictures; nothing else may use its detector meanwhile.
         live: A camera to show at `/v1/live`.
     """
     metrics = Metrics()

@@ -1,4 +1,4 @@
-"""Pictures of all clients → results: decoded in processes, then looked at together in a thread."""
+"""The service's queue: decodes all clients' pictures in processes, analyses them in batches."""
 
 import queue
 import threading
@@ -18,7 +18,7 @@ from mien.serving.metrics import Metrics
 from mien.serving.settings import Settings
 
 BATCH_PICTURES = 16
-"""Taken together at most: with more, the first would wait long for the last."""
+"""The largest batch; in a larger one, the first picture would wait long for the last."""
 NUM_DECODERS = 2
 
 
@@ -67,10 +67,10 @@ def _in_full_size(result: FrameResult, picture: Decoded) -> FrameResult:
 class Batcher:
     """Decodes, detects and classifies off the event loop.
 
-    A batch is whatever was decoded while the one before was at work, so nothing waits for company;
-    the faces of its pictures are classified in one go. Two processes decode, each for a thread
-    here. One thread detects and classifies: ONNX Runtime spreads each step over all cores by
-    itself, and a second one would only share them, and hold a second batch of pictures in memory.
+    A batch is whatever was decoded while the batch before was analysed, so no picture waits for a
+    batch to fill. Two threads here decode, each with a process of its own. One thread detects and
+    classifies: ONNX Runtime uses all cores already, so a second thread would only share them, and
+    hold a second batch of pictures in memory.
     """
 
     def __init__(self, analyzer: Analyzer, settings: Settings, metrics: Metrics) -> None:
@@ -99,12 +99,12 @@ class Batcher:
 
     @property
     def is_working(self) -> bool:
-        """Whether pictures are taken."""
+        """Whether all threads are alive."""
         return all(thread.is_alive() for thread in self._threads)
 
     @property
     def num_decoded(self) -> int:
-        """How many pictures are decoded and wait, the batch at work not counted."""
+        """How many decoded pictures wait for the next batch."""
         return self._decoded.qsize()
 
     def start(self) -> None:
@@ -113,7 +113,7 @@ class Batcher:
             thread.start()
 
     def close(self) -> None:
-        """Ends the work: what is decoded is answered, what is not never will be."""
+        """Stops the threads: decoded pictures are still answered, the others never are."""
         for decoder in self._decoders:
             decoder.close()
             self._to_decode.put(None)
@@ -123,19 +123,19 @@ class Batcher:
         self._threads[-1].join()
 
     def budget(self) -> PixelBudget:
-        """Returns what the pictures of one request share."""
+        """Returns a new pixel budget, for the pictures of one request to share."""
         return PixelBudget(self._max_pixels)
 
     def submit(
         self, content: bytes, name: str, budget: PixelBudget | None = None
     ) -> Future[FrameResult]:
-        """Returns the result to come of a picture; cancelled in time, the work is not done.
+        """Queues a picture; returns the future of its result. Cancelling it early saves the work.
 
         Args:
             content: The bytes of a picture file. One that cannot be read has a result with an
                 error.
             name: What the result and its error call it.
-            budget: Of its request; its own, unless given.
+            budget: The pixel budget of its request; None gives the picture one of its own.
         """
         job = _Job(name, content, budget or self.budget())
         self._to_decode.put(job)
@@ -169,7 +169,7 @@ class Batcher:
                 return
 
     def _answer(self, jobs: list[_Job]) -> None:
-        """Answers each job; where a batch fails, each picture alone, to fail alone."""
+        """Answers the jobs of a batch; if it fails, tries each picture alone."""
         start = monotonic()
         try:
             pictures = [job.picture.rgb for job in jobs if job.picture is not None]

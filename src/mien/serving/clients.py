@@ -10,11 +10,11 @@ RETRY_AFTER = {"Retry-After": "1"}
 
 
 class Clients:
-    """Takes a client at a time, up to a limit; used on the event loop alone.
+    """Counts the clients being served, and refuses more than a limit; for the event loop only.
 
-    A request is a client from before its body is read until its answer is made; a stream as long
-    as it is open. As each waits for its own answer, this bounds the queue behind, and what waits
-    in memory.
+    A request counts from before its body is read until its answer is ready; a stream counts while
+    it is open. Each client waits for its own answer, so the limit also bounds the queue and the
+    memory for waiting pictures.
     """
 
     def __init__(self, limit: int) -> None:
@@ -27,10 +27,10 @@ class Clients:
 
     @contextmanager
     def one_more(self) -> Iterator[None]:
-        """Counts a client in and, in the end, out.
+        """Counts one more client inside the `with` block.
 
         Raises:
-            HTTPException: 429; all places are taken.
+            HTTPException: 429, if the limit is reached.
         """
         if self.is_full:
             detail = f"{self.limit} clients are being served; try again in a moment"

@@ -1,7 +1,7 @@
-"""Pictures of strangers → pixels, in a process of its own that can be ended.
+"""Decodes untrusted pictures in a separate process with limits of time and memory.
 
-What a picture costs to decode cannot be told from its size: a progressive JPEG may take minutes. So
-each is decoded by a process with limits of time and memory, which is replaced when it breaks one.
+The size of a picture does not tell what decoding it costs: a progressive JPEG may take minutes. A
+process that exceeds a limit is ended and replaced.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ from mien.serving.settings import Settings
 
 _START_SECONDS = 30.0
 _MAX_PIXELS_AT_ONCE = 40_000_000
-"""Decoded pictures of so many pixels may be in memory, of all clients; a larger one goes alone."""
+"""Most decoded pixels in memory, of all clients; a larger picture is decoded on its own."""
 MANY_PIXELS = 10_000_000
 """Larger pictures are made smaller by a whole number: detectors see 1280 pixels a side, and what
 they find there is still larger than the classifier needs."""
@@ -34,13 +34,13 @@ they find there is still larger than the classifier needs."""
 
 @dataclass
 class PixelBudget:
-    """How many pixels the pictures of one request, decoded side by side, may still have."""
+    """The number of pixels that remain to the pictures of one request."""
 
     left: int
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def take(self, num_pixels: int) -> bool:
-        """Returns whether a picture was within it, and is counted now."""
+        """Returns whether a picture fits into the rest; if so, subtracts it."""
         with self._lock:
             is_within = num_pixels <= self.left
             self.left -= num_pixels * is_within
@@ -49,12 +49,12 @@ class PixelBudget:
 
 @dataclass(frozen=True)
 class Decoded:
-    """A picture.
+    """A decoded picture.
 
     Attributes:
         rgb: uint8 `[H, W, 3]`, upright.
-        width, height: What it had before it was made smaller, pixels.
-        factor: By how much.
+        width, height: Its size before it was made smaller, pixels.
+        factor: How many times smaller it was made; 1 if it was not.
     """
 
     rgb: np.ndarray
@@ -64,7 +64,7 @@ class Decoded:
 
 
 class Room:
-    """Memory for decoded pictures: who needs some waits until there is enough, or all is free."""
+    """The memory for decoded pictures: `take` waits until a picture fits, or all memory is free."""
 
     def __init__(self, num_pixels: int = _MAX_PIXELS_AT_ONCE) -> None:
         self._total, self._taken = num_pixels, 0
@@ -79,7 +79,7 @@ class Room:
             self._taken += num_pixels
 
     def give_back(self, num_pixels: int) -> None:
-        """Ends the stay of pictures."""
+        """Returns the memory of pictures that were answered."""
         with self._changed:
             self._taken -= num_pixels
             self._changed.notify_all()
@@ -87,11 +87,11 @@ class Room:
 
 @dataclass
 class Decoder:
-    """A process that decodes a picture at a time; started when it is needed, and anew.
+    """Decodes one picture at a time in a process, which is started, and restarted, when needed.
 
     Attributes:
         settings: Its limits.
-        room: Where the pixels stay.
+        room: The memory that it shares with other decoders.
     """
 
     settings: Settings
@@ -102,7 +102,7 @@ class Decoder:
     _is_closed: bool = False
 
     def decode(self, content: bytes, name: str, budget: PixelBudget) -> Decoded:
-        """Returns a picture for which room was taken.
+        """Returns a decoded picture. Takes its memory from `room`; the caller gives it back.
 
         Raises:
             BadInputError: It is no picture, or damaged, or breaks a limit.
@@ -244,20 +244,20 @@ def _work(connection: Connection, megabytes: int, max_pixels: int) -> None:
 
 
 def _send(connection: Connection, rgb: np.ndarray) -> None:
-    if sys.platform == "win32":
-        connection.send_bytes(rgb.data.cast("B"))
-        return
     rest = rgb.data.cast("B")
+    if sys.platform == "win32":
+        connection.send_bytes(rest)
+        return
     while rest:
         rest = rest[os.write(connection.fileno(), rest) :]
 
 
 def _receive(connection: Connection, rgb: np.ndarray) -> None:
     """Fills an array with what `_send` sends; `Connection` would hold a second copy of it."""
-    if sys.platform == "win32":
-        connection.recv_bytes_into(rgb.data.cast("B"))
-        return
     rest = rgb.data.cast("B")
+    if sys.platform == "win32":
+        connection.recv_bytes_into(rest)
+        return
     while rest:
         count = os.readv(connection.fileno(), [rest])
         if not count:

@@ -1,4 +1,4 @@
-"""One camera of the server's, read and shown to everybody who looks at the page."""
+"""The live mode: analyses one camera of the server and sends it to every page that is open."""
 
 import asyncio
 import io
@@ -19,7 +19,7 @@ from mien.inference.read.camera import Camera, Lost, watch
 from mien.inference.read.overlap import Handover
 from mien.inference.write.sinks import Sink
 from mien.pictures import resize
-from mien.serving.sockets import accept, first_done
+from mien.serving.sockets import accept, departure, first_done
 
 MAX_WIDTH = 1280
 """Wider frames are shrunk before they are sent to the page, pixels."""
@@ -30,21 +30,21 @@ _CLOSING_SECONDS = 5.0  # for the frame under way; a silent camera is not waited
 
 @dataclass(frozen=True)
 class _News:
-    """What is sent to those who look on; both texts are JSON."""
+    """The latest messages to viewers; both texts are JSON."""
 
     frame: tuple[str, bytes] | None = None  # the last one, and its picture as JPEG
     notice: str | None = None  # since then: the camera dropped or its file ended
 
 
 class LiveCamera:
-    """Reads a camera in one thread, its expressions in another, and tells whoever looks on.
+    """Reads a camera in one thread, analyses its frames in another, and sends results to viewers.
 
-    When frames come faster than they are read, the latest wins.
+    If frames come faster than they are analysed, only the latest is.
 
     Attributes:
-        name: What people are shown: without passwords.
-        sinks: Are given each result and its frame, and an error each time the camera drops; add
-            to them before the start.
+        name: The camera's name for people, without passwords.
+        sinks: Receive each result with its pixels, and an error each time the camera drops. Add to
+            them before `start`.
     """
 
     def __init__(
@@ -57,8 +57,8 @@ class LiveCamera:
 
         Args:
             camera: Which.
-            analyzer: What reads its frames; nobody else may use its detector meanwhile.
-            say: Is told, for people, what becomes of the camera.
+            analyzer: Analyses its frames; nothing else may use its detector meanwhile.
+            say: Called with messages for people, such as that the camera was lost.
 
         Raises:
             MissingError: It cannot be opened.
@@ -95,7 +95,7 @@ class LiveCamera:
     async def stream(self, websocket: WebSocket) -> None:
         """Accepts the handshake and sends each new frame, until the other side leaves.
 
-        Frames that the other side is too slow for are passed over.
+        A slow client misses frames.
         """
         await accept(websocket)
         event = asyncio.Event()
@@ -103,7 +103,7 @@ class LiveCamera:
             self._viewers[event] = asyncio.get_running_loop()
         try:
             with suppress(WebSocketDisconnect):  # it left in the middle of a frame
-                await first_done(self._send(websocket, event), _departure(websocket))
+                await first_done(self._send(websocket, event), departure(websocket))
         finally:
             with self._lock:
                 del self._viewers[event]
@@ -181,12 +181,6 @@ class LiveCamera:
             self._news = _News(frame or self._news.frame, text)
             for event, loop in self._viewers.items():
                 loop.call_soon_threadsafe(event.set)
-
-
-async def _departure(websocket: WebSocket) -> None:
-    """Returns when the other side has left; what it says is ignored."""
-    while (await websocket.receive())["type"] != "websocket.disconnect":
-        pass
 
 
 def _jpeg(rgb: np.ndarray) -> bytes:

@@ -1,4 +1,6 @@
-"""What the service counts, for Prometheus; an own registry per application."""
+"""The service's Prometheus metrics; each application has a registry of its own."""
+
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.process_collector import ProcessCollector
@@ -20,47 +22,33 @@ class Metrics:
     def __init__(self) -> None:
         registry = self._registry = CollectorRegistry()
         ProcessCollector("mien", registry=registry)  # resident memory, processor time
-        self.requests = Counter(
-            "mien_requests",
-            "Answered requests and handshakes.",
-            ["route", "status"],
-            registry=registry,
-        )
-        self.pictures = Counter(
-            "mien_pictures", "Pictures and frames looked at.", ["outcome"], registry=registry
-        )
-        self.faces = Counter("mien_faces", "Faces read.", registry=registry)
-        self.dropped_frames = Counter(
-            "mien_dropped_frames",
-            "Frames of streams passed over for newer ones.",
-            registry=registry,
-        )
-        self.open_streams = Gauge("mien_open_streams", "Streams at work.", registry=registry)
-        self.queue_length = Gauge("mien_queue_length", "Pictures that wait.", registry=registry)
-        self.clients = Gauge("mien_clients", "Requests and streams at work.", registry=registry)
-        self.queue_seconds = Histogram(
-            "mien_queue_seconds", "Wait of a picture.", buckets=_SECONDS, registry=registry
-        )
-        self.analysis_seconds = Histogram(
-            "mien_analysis_seconds",
-            "Decoding, detection and classification of a batch.",
-            buckets=_SECONDS,
-            registry=registry,
-        )
-        self.batch_pictures = Histogram(
-            "mien_batch_pictures",
-            "Pictures of a batch.",
-            buckets=(1, 2, 4, 8, 16),
-            registry=registry,
+        counter = partial(Counter, registry=registry)
+        gauge = partial(Gauge, registry=registry)
+        histogram = partial(Histogram, registry=registry, buckets=_SECONDS)
+        answered = "Answered requests and handshakes."
+        self.requests = counter("mien_requests", answered, ["route", "status"])
+        self.pictures = counter("mien_pictures", "Pictures and frames looked at.", ["outcome"])
+        self.faces = counter("mien_faces", "Faces read.")
+        dropped = "Frames of streams passed over for newer ones."
+        self.dropped_frames = counter("mien_dropped_frames", dropped)
+        self.open_streams = gauge("mien_open_streams", "Streams at work.")
+        self.queue_length = gauge("mien_queue_length", "Pictures that wait.")
+        self.clients = gauge("mien_clients", "Requests and streams at work.")
+        self.queue_seconds = histogram("mien_queue_seconds", "Wait of a picture.")
+        work = "Decoding, detection and classification of a batch."
+        self.analysis_seconds = histogram("mien_analysis_seconds", work)
+        numbers = (1, 2, 4, 8, 16)
+        self.batch_pictures = histogram(
+            "mien_batch_pictures", "Pictures of a batch.", buckets=numbers
         )
 
     def write(self, result: FrameResult) -> None:
-        """Counts a picture or frame that was looked at, as a sink of results."""
+        """Counts a picture or frame and its faces; this makes the metrics a sink of results."""
         self.pictures.labels("unread" if result.error else "read").inc()
         self.faces.inc(len(result.faces))
 
     def count_answer(self, scope: Scope, status: int) -> None:
-        """Counts an answer; addresses where nothing is count as one, so that they stay few."""
+        """Counts an answer by route and status; unknown paths count as one route, `other`."""
         path = scope["path"]
         route = "/static" if path.startswith("/static/") else path
         self.requests.labels(route if route in _ROUTES else "other", str(status)).inc()

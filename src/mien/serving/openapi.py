@@ -176,11 +176,11 @@ PREDICT_BODY = {
 
 
 def _answers(
-    media_type: str, content: dict[str, Any], description: str, *problems: int
+    content: dict[str, Any], description: str, *problems: int
 ) -> dict[int | str, dict[str, Any]]:
     """Returns the descriptions of a route's answers: its own, and the problems it may have."""
     answers: dict[int | str, dict[str, Any]] = {
-        200: {"description": description, "content": {media_type: content}}
+        200: {"description": description, "content": content}
     }
     for status in (*problems, 421, 500):
         title = HTTPStatus(status).phrase
@@ -197,37 +197,32 @@ def _answers(
     return answers
 
 
-def _text(description: str, *problems: int) -> dict[int | str, dict[str, Any]]:
-    return _answers("text/plain", {"schema": {"type": "string"}}, description, *problems)
-
+_REFERENCE = "#/components/schemas/{model}"
+_TEXT = {"text/plain": {"schema": {"type": "string"}}}
+_PREDICTIONS = {"$ref": _REFERENCE.format(model="Predictions")}
+_INFO = {"$ref": _REFERENCE.format(model="Info")}
 
 PREDICT_ANSWERS = _answers(
-    "application/json",
-    {"schema": {"$ref": "#/components/schemas/Predictions"}, "example": _EXAMPLE},
+    {"application/json": {"schema": _PREDICTIONS, "example": _EXAMPLE}},
     "A result per picture. One of several that cannot be read has its `error`.",
     *(400, 401, 403, 408, 413, 415, 422, 429, 503),
 )
-INFO_ANSWERS = _answers(
-    "application/json", {"schema": {"$ref": "#/components/schemas/Info"}}, "What the service is."
-)
-HEALTH_ANSWERS = _text("It does.", 503)
-READY_ANSWERS = _text("It does.", 503)
-METRICS_ANSWERS = _text("In Prometheus's text format.", 401)
+INFO_ANSWERS = _answers({"application/json": {"schema": _INFO}}, "What the service is.")
+HEALTH_ANSWERS = READY_ANSWERS = _answers(_TEXT, "It does.", 503)
+METRICS_ANSWERS = _answers(_TEXT, "In Prometheus's text format.", 401)
 
 
 def make_document(app: FastAPI, settings: Settings) -> dict[str, Any]:
     """Returns the document of an application whose routes carry the descriptions above."""
-    limits = {name: getattr(settings, name) for name in settings.__dataclass_fields__}
     document = get_openapi(
         title=app.title,
         version=app.version,
         summary="Perceived facial expressions in pictures.",
-        description=_DESCRIPTION.format(**limits),
+        description=_DESCRIPTION.format(**vars(settings)),
         routes=app.routes,
     )
-    template = "#/components/schemas/{model}"
     models = [(Predictions, "serialization"), (Info, "serialization"), (Problem, "serialization")]
-    _, schemas = models_json_schema(models, ref_template=template)  # type: ignore[arg-type]
+    _, schemas = models_json_schema(models, ref_template=_REFERENCE)  # type: ignore[arg-type]
     components = document.setdefault("components", {})
     components["schemas"] = schemas["$defs"]
     if settings.api_key is not None:

@@ -1,4 +1,4 @@
-"""Errors as problem documents (RFC 9457): one shape for people and programs."""
+"""Error answers: every error of the service is a problem document (RFC 9457)."""
 
 from http import HTTPStatus
 from urllib.parse import quote
@@ -34,7 +34,7 @@ class ProblemResponse(JSONResponse):
         super().__init__(content, status, headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Sends itself; servers that cannot refuse a handshake with an answer just refuse it."""
+        """Sends the answer; just closes a handshake if the server supports no answer to it."""
         refuses = scope["type"] == "websocket"
         if refuses and "websocket.http.response" not in scope.get("extensions", {}):
             await send({"type": "websocket.close", "code": 1013})  # try again later
@@ -43,7 +43,7 @@ class ProblemResponse(JSONResponse):
 
 
 def client_left() -> HTTPException:
-    """Returns how a request ends whose client has left: nobody receives it, but it is counted."""
+    """Returns the exception for a client that has left; it only serves to count the request."""
     return HTTPException(_CLIENT_CLOSED_REQUEST, "the client has left")
 
 

@@ -1,8 +1,8 @@
-"""uvicorn's protocols with what they lack: a place for each connection, and an end to each.
+"""uvicorn's protocols, with a limit on connections and time-outs, which they lack.
 
-The rules are few and know no state of HTTP: a connection that is not at work is ended after
-`IDLE_SECONDS`, whatever it sends; one that asks is ended after `REQUEST_SECONDS`, whatever it
-reads; where places run out, the one that has been idle for longest gives up its own.
+Three rules, which need no state of HTTP: a connection without a request under way is closed after
+`IDLE_SECONDS`, whatever it sends; one with a request is closed after `REQUEST_SECONDS`, whatever it
+reads; beyond `max_connections()`, the connection that has been idle longest is closed.
 """
 
 import asyncio
@@ -19,13 +19,13 @@ from mien.serving.problems import ProblemResponse
 from mien.serving.security import HEADERS
 
 IDLE_SECONDS = 10.0
-"""How long a connection may do nothing that is asked of it: no request whole, no answer due."""
+"""How long a connection may be open without a complete request or a pending answer."""
 REQUEST_SECONDS = 400.0
 """How long a request may take in all; the application's own limits of body and answer are less."""
 MAX_CONNECTIONS = 512
-"""At a time; fewer where the process may not open twice as many files."""
+"""The most open connections; fewer if the process may not open twice as many files."""
 MAX_UNREAD_BYTES = 2_000_000
-"""What may wait for a WebSocket's client to be read."""
+"""A WebSocket is closed if its client leaves more than this unread."""
 
 
 def max_connections() -> int:
@@ -48,21 +48,21 @@ class _Watched:
     _since = 0.0
 
     def latest_request(self) -> object:
-        """Returns the last request, to be told from the one before."""
+        """Returns an object that changes with every new request."""
         return None
 
     def is_at_work(self) -> bool:
         raise NotImplementedError
 
     def is_overdue(self) -> bool:
-        """Returns whether the connection should be ended now; to be asked now and then."""
+        """Returns whether a time-out has passed; must be called regularly."""
         request, at_work, now = self.latest_request(), self.is_at_work(), monotonic()
         if not self._since or request is not self._seen_request or at_work != self._was_at_work:
             self._seen_request, self._was_at_work, self._since = request, at_work, now
         return now - self._since > (REQUEST_SECONDS if at_work else IDLE_SECONDS)
 
     def take_place(self) -> None:
-        """Ends the connection that has been idle for longest where there are too many; or this."""
+        """If there are too many connections, closes the one idle longest, or this one."""
         self.is_overdue()
         open_ones = [each for each in self.connections if not each.transport.is_closing()]
         if len(open_ones) > max_connections():
@@ -74,12 +74,12 @@ class Http(_Watched, H11Protocol):
     """HTTP/1.1."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begins with a client."""
+        """Registers a new connection; closes an idle one if there are too many."""
         super().connection_made(transport)
         self.take_place()
 
     def latest_request(self) -> object:
-        """Returns the last request, to be told from the one before."""
+        """Returns uvicorn's object for the last request; a new request has a new one."""
         return self.cycle
 
     def is_at_work(self) -> bool:
@@ -87,14 +87,14 @@ class Http(_Watched, H11Protocol):
         return self.cycle is not None and not self.cycle.response_complete
 
     def shutdown(self) -> None:
-        """Ends the connection, at once or after its answer; h11 refuses to in some states."""
+        """Closes the connection, at once or after its answer; aborts it where h11 refuses."""
         try:
             super().shutdown()
         except h11.LocalProtocolError:
             self.transport.abort()
 
     def send_400_response(self, msg: str) -> None:
-        """Answers what is no HTTP with a problem document and the headers of every answer."""
+        """Answers a request that is not HTTP with a problem document and the security headers."""
         response = ProblemResponse(
             400, "this is no HTTP request", "", {**HEADERS, "Connection": "close"}
         )
@@ -106,28 +106,28 @@ class Http(_Watched, H11Protocol):
 
 
 class WebSockets(_Watched, WebSocketsSansIOProtocol):
-    """WebSockets; a handshake that was refused with an answer is no error to be logged."""
+    """WebSockets; a handshake that was refused with an answer is not logged as an error."""
 
     _has_failed = False
 
     def is_at_work(self) -> bool:
-        """Returns whether it is open; how long it may be silent then, the application says."""
+        """Returns whether it is open; `Settings.idle_seconds` limits how long it may be silent."""
         return self.handshake_complete and not self.close_sent
 
     def is_overdue(self) -> bool:
-        """Returns whether it is closing for too long, or its client does not read."""
+        """Returns whether closing takes too long, or its client leaves too much unread."""
         late = super().is_overdue() and not self.is_at_work()
         return late or self.transport.get_write_buffer_size() > MAX_UNREAD_BYTES
 
     def data_received(self, data: bytes) -> None:
-        """Goes on with a client; what it sends behind a mistake is thrown away."""
+        """Handles received data; after a protocol error, ignores it."""
         if not self._has_failed:
             super().data_received(data)
 
     def handle_parser_exception(self) -> None:
-        """Tells the client what was wrong, and ends when it does.
+        """Sends the client a close frame with the reason, and waits for it to close.
 
-        To close at once, with data of its that nobody has read, would take the words back.
+        Closing at once, with unread data, would reset the connection and discard the close frame.
         """
         close, self._has_failed, self.close_sent = self.conn.close_sent, True, True
         assert close is not None
@@ -139,7 +139,7 @@ class WebSockets(_Watched, WebSocketsSansIOProtocol):
         self.transport.write_eof()
 
     def shutdown(self) -> None:
-        """Ends the connection; a handshake under way may be in no state to be answered."""
+        """Closes the connection; aborts one whose handshake cannot be answered any more."""
         try:
             super().shutdown()
         except Exception:

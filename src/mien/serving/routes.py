@@ -1,4 +1,4 @@
-"""What is where: the routes of the service."""
+"""The routes of the service."""
 
 import asyncio
 from collections.abc import Sequence
@@ -18,6 +18,7 @@ from mien.serving import openapi
 from mien.serving.clients import RETRY_AFTER
 from mien.serving.problems import client_left
 from mien.serving.service import Service
+from mien.serving.sockets import departure
 from mien.serving.stream import serve_stream
 from mien.serving.uploads import read_uploads
 
@@ -32,7 +33,7 @@ def _service(connection: HTTPConnection) -> Service:
 
 @router.get("/v1/info", summary="The service, its model and limits", responses=openapi.INFO_ANSWERS)
 async def info(request: Request) -> JSONResponse:
-    """What a client must know before it sends anything."""
+    """The model, the limits, and whether a key is needed."""
     return JSONResponse(describe(_service(request)))
 
 
@@ -43,7 +44,7 @@ async def info(request: Request) -> JSONResponse:
     openapi_extra=openapi.PREDICT_BODY,
 )
 async def predict(request: Request) -> JSONResponse:
-    """Several pictures give a result each, one that cannot be read its error; a single one 422."""
+    """A result for each picture, with an error if it is unreadable; 422 if it is the only one."""
     service = _service(request)
     with service.clients.one_more():  # before the body is read: who is refused need not send it
         try:
@@ -78,7 +79,7 @@ async def live(websocket: WebSocket) -> None:
 
 @router.get("/healthz", summary="It lives", responses=openapi.HEALTH_ANSWERS)
 async def healthz(request: Request) -> PlainTextResponse:
-    """Ok while pictures are looked at."""
+    """200 while the service analyses pictures, 503 once one of its threads has died."""
     if not _service(request).batcher.is_working:
         raise HTTPException(503, "a thread of the service has died: start it anew")
     return PlainTextResponse("ok\n")
@@ -86,7 +87,7 @@ async def healthz(request: Request) -> PlainTextResponse:
 
 @router.get("/readyz", summary="It takes a further client", responses=openapi.READY_ANSWERS)
 async def readyz(request: Request) -> PlainTextResponse:
-    """Ready once the model is loaded, while there is a place left."""
+    """200 while another client can be served, 503 otherwise."""
     service = _service(request)
     if not service.batcher.is_working or service.clients.is_full:
         raise HTTPException(503, "no further client is taken now", RETRY_AFTER)
@@ -107,12 +108,12 @@ async def page() -> FileResponse:
 
 @router.websocket("/{path:path}")
 async def nowhere(websocket: WebSocket) -> None:
-    """Refuses other handshakes with a problem document, not with nothing."""
+    """Answers WebSocket handshakes for unknown paths with a problem document, 404."""
     raise HTTPException(404)
 
 
 def describe(service: Service) -> dict[str, Any]:
-    """Returns what `/v1/info` says: the model, the limits, what a client must bring."""
+    """Returns the content of `/v1/info`: the model, the limits, whether a key is needed."""
     settings, config = service.settings, service.analyzer.classifier.config
     limits = ("max_bytes", "max_pixels", "max_faces", "max_files", "max_clients")
     return {
@@ -137,13 +138,13 @@ def describe(service: Service) -> dict[str, Any]:
 async def _wait(
     request: Request, answers: Sequence[Future[FrameResult]], seconds: float
 ) -> list[FrameResult]:
-    """Returns the results, unless the client leaves first: then what waits is cancelled.
+    """Returns the results; cancels those that are pending if the client leaves or time runs out.
 
     Raises:
-        HTTPException: 503; it took too long.
+        HTTPException: 499 if the client left, 503 after `seconds`.
     """
     results = asyncio.create_task(_all(answers))
-    leaving = asyncio.create_task(_until_left(request))
+    leaving = asyncio.create_task(departure(request))
     try:
         done, _ = await asyncio.wait(
             {results, leaving}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
@@ -162,8 +163,3 @@ async def _wait(
 
 async def _all(answers: Sequence[Future[FrameResult]]) -> list[FrameResult]:
     return await asyncio.gather(*map(asyncio.wrap_future, answers))
-
-
-async def _until_left(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass

@@ -1,4 +1,4 @@
-"""Who may ask what, and the headers of every answer; around the whole application (pure ASGI)."""
+"""ASGI middleware: checks host, origin and key, and sets the security headers of every answer."""
 
 import base64
 import binascii
@@ -31,13 +31,13 @@ HEADERS = {
 }
 
 OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/v1/info"})
-"""Asked for without a key, as is the page."""
+"""Paths that need no key; the page's files need none either."""
 _PAGE_PREFIX = "/static/"
 _log = logging.getLogger("mien.serving")
 
 
 class Security:
-    """Checks host, origin and key, puts the headers on, and turns a crash into a plain 500."""
+    """Checks host, origin and key, sets headers, and turns an unexpected exception into a 500."""
 
     def __init__(
         self, app: ASGIApp, settings: Settings, count: Callable[[Scope, int], None]
@@ -45,9 +45,9 @@ class Security:
         """Wraps an application.
 
         Args:
-            app: What answers the requests that pass.
-            settings: Who may pass.
-            count: Told each answer's status.
+            app: Answers the requests that pass the checks.
+            settings: Has the key, and whether only this machine may connect.
+            count: Called with the scope and status of each answer.
         """
         self._app, self._settings, self._count = app, settings, count
 

@@ -20,7 +20,7 @@ LOG_LINES, LOG_SECONDS = 20, 60.0
 
 
 class _Server(uvicorn.Server):
-    """Tells when it listens, and ends connections that are overdue."""
+    """Calls back once it listens, and closes connections whose time-out has passed."""
 
     def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
         super().__init__(config)
@@ -33,7 +33,7 @@ class _Server(uvicorn.Server):
         self._on_ready()
 
     async def on_tick(self, counter: int) -> bool:
-        """Does what is due every tenth of a second; returns whether to end."""
+        """Runs every tenth of a second: closes overdue connections; returns whether to end."""
         for connection in list(self.server_state.connections):
             if isinstance(connection, Http | WebSockets) and connection.is_overdue():
                 connection.transport.abort()
@@ -41,7 +41,7 @@ class _Server(uvicorn.Server):
 
 
 class Sparse(logging.Filter):
-    """Lets so many lines pass in so many seconds: what clients do wrong must not fill a disk."""
+    """Limits how many lines are logged in a period, so that bad clients cannot fill the disk."""
 
     def __init__(self, lines: int = LOG_LINES, seconds: float = LOG_SECONDS) -> None:
         super().__init__()
@@ -124,7 +124,7 @@ def run(
         app: What `create_app` returns.
         host: The address to listen on.
         port: Its port; 0 takes a free one.
-        on_ready: Told the URL when it listens.
+        on_ready: Called with the URL once the server listens.
 
     Raises:
         BadInputError: The address is taken, or is none of this machine's.

@@ -1,4 +1,4 @@
-"""What the routes of one application share."""
+"""The objects that the routes of one application share."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from mien.serving.settings import Settings
 
 @dataclass(frozen=True)
 class Service:
-    """What is at work behind the routes."""
+    """The objects behind the routes; `app.state.service` is one."""
 
     settings: Settings
     analyzer: Analyzer

@@ -1,27 +1,28 @@
-"""The service's limits and what it says of itself."""
+"""The settings of a service: model, key and limits."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a service takes, and from whom.
+    """The model, the key and the limits of a service.
 
     Attributes:
-        model: As it was asked for: `default`, a folder or a run; clients learn its last part.
-        detector: Likewise.
-        api_key: What clients must show; None lets everybody in.
-        local_only: The address is a loopback one, so requests must name this machine as their
-            host: else a web page elsewhere could have its name point here (DNS rebinding).
-        max_bytes: Of one request's body, and of one message of a stream. One picture may fill it;
-            several share it.
-        max_pixels: Width x height of the pictures of one request, refused before they are decoded.
-        decode_seconds: How long a picture may take to be decoded.
-        decode_megabytes: How much memory that may need, where the system can limit it.
-        max_faces: Read in one picture, the most certain detections.
-        max_files: Pictures in one request.
-        max_clients: Requests and streams at a time; further ones are told to come back.
-        body_seconds: How long a body may take, and as much longer as it has brought bytes at
+        model: The model's name as the user gave it; clients see the last part of its path.
+        detector: The detector's name.
+        api_key: The key that clients must send; None needs no key.
+        local_only: The service listens on a loopback address. Then the `Host` of a request must be
+            this machine, else a web page could reach it by DNS rebinding.
+        max_bytes: The most bytes of one request's body, all pictures together, and of one message
+            of a stream.
+        max_pixels: The most pixels (width x height) of all pictures of one request; checked before
+            they are decoded.
+        decode_seconds: How long decoding one picture may take.
+        decode_megabytes: How much memory decoding may take, where the system can limit it.
+        max_faces: The most faces read in one picture: the most certain detections.
+        max_files: The most pictures in one request.
+        max_clients: The most requests and streams at a time; further ones are answered 429.
+        body_seconds: How long receiving a body may take, plus the time that its bytes need at
             `uploads.MIN_BYTES_PER_SECOND`.
         answer_seconds: How long a request may wait for its answer.
         idle_seconds: How long a stream may send nothing, or leave an answer unread.

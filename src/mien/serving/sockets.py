@@ -1,9 +1,10 @@
-"""What both of the service's WebSockets do."""
+"""What the service's connections have in common."""
 
 import asyncio
 from collections.abc import Coroutine
 from typing import TypeVar
 
+from starlette.requests import Request
 from starlette.websockets import WebSocket
 
 from mien.serving.security import SUBPROTOCOL
@@ -17,10 +18,16 @@ async def accept(websocket: WebSocket) -> None:
     await websocket.accept(SUBPROTOCOL if offered else None)
 
 
-async def first_done(*works: Coroutine[None, None, T]) -> list[T]:
-    """Returns what the first of some coroutines returns, of more if more are done by then.
+async def departure(connection: Request | WebSocket) -> None:
+    """Returns when the other side has left; what it says is ignored."""
+    while not (await connection.receive())["type"].endswith(".disconnect"):
+        pass
 
-    They run side by side; those that are not done are cancelled.
+
+async def first_done(*works: Coroutine[None, None, T]) -> list[T]:
+    """Runs coroutines concurrently until one finishes; returns its result and cancels the rest.
+
+    If several have finished by then, the results of all of these are returned.
     """
     tasks = [asyncio.create_task(work) for work in works]
     try:

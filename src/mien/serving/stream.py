@@ -41,7 +41,7 @@ async def serve_stream(
 async def _receive(
     websocket: WebSocket, newest: asyncio.Queue[_Frame], settings: Settings, metrics: Metrics
 ) -> int | None:
-    """Takes frames until there is a reason to close, and returns its code; None: it is closed."""
+    """Receives frames until the stream must close; returns the close code, None if it is closed."""
     start: float | None = None
     index = 0
     while True:
@@ -69,10 +69,10 @@ async def _receive(
 async def _answer(
     websocket: WebSocket, newest: asyncio.Queue[_Frame], batcher: Batcher, settings: Settings
 ) -> int | None:
-    """Answers the newest frame, again and again; returns like `_receive`.
+    """Answers the newest frame in a loop; returns a close code as `_receive` does.
 
-    While an answer cannot be sent, because the client does not read, newer frames replace the one
-    that waits: nothing queues.
+    While an answer cannot be sent because the client does not read, newer frames replace the
+    waiting one, so no queue builds up.
     """
     follower, last_index = Follower(), -1
     while True:

@@ -1,4 +1,4 @@
-"""A request's body → pictures, undecoded; in memory only, within limits of size and time."""
+"""Reads a request's body into undecoded pictures, in memory, within limits of size and time."""
 
 import asyncio
 import re
@@ -14,7 +14,7 @@ from starlette.requests import Request
 from mien.serving.settings import Settings
 
 MIN_BYTES_PER_SECOND = 50_000
-"""A body may take as long as its bytes need at this rate, plus a fixed time."""
+"""The time limit of a body grows by the time that its bytes need at this rate."""
 FRAMING_BYTES = 64_000
 """Boundaries and names of a multipart body, which do not count as the pictures' bytes."""
 FIELD = "file"
@@ -50,7 +50,7 @@ async def read_uploads(request: Request, settings: Settings) -> list[Upload]:
     """Returns the pictures of a request, at least one.
 
     Raises:
-        HTTPException: 400, 408, 413, 415 or 422: what the body is, and what was expected.
+        HTTPException: 400, 408, 413, 415 or 422; the detail says what was expected.
         ClientDisconnect: The client left before it had sent everything.
     """
     if request.headers.get("content-encoding", "identity").lower() != "identity":

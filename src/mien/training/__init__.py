@@ -2,8 +2,8 @@
 
 from mien.run_folder import free_run_folder
 from mien.training.data import TrainingSource
-from mien.training.export import export
-from mien.training.preview import draw_preview, preview
+from mien.training.exporting import export
+from mien.training.previewing import draw_preview, preview
 from mien.training.run import resume, train
 
 __all__ = [

@@ -7,7 +7,7 @@ from torch import nn
 
 
 class Average:
-    """A copy of a network that follows it slowly.
+    """The exponential moving average of a network, as a network.
 
     The decay grows as (1 + t) / (10 + t) up to its value, so that the average forgets the random
     start quickly. Floating-point buffers (batch-norm statistics) are averaged too, counters copied.

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from mien.evaluation import Report
+from mien.evaluation import Report, VotesReport
 from mien.evaluation.metrics import ClassReport
 from mien.evaluation.report import read_report
 from mien.model_folder import ModelConfig
@@ -93,16 +93,15 @@ def model_card(config: ModelConfig) -> str:
         versions=", ".join(f"{name} {value}" for name, value in record.versions.items()),
         votes=_votes(reports),
         own=", against FER2013's own labels" if reports[0].votes else "",
-        overall="\n".join(map(_overall, reports)),
+        overall="\n".join(_overall(each, each.num_views, each.log_loss) for each in reports),
         per_class=_class_rows(reports[0].per_class),
     )
 
 
-def _overall(report: Report) -> str:
-    low, high = report.accuracy_ci95
+def _overall(report: Report | VotesReport, num_views: int, loss: float) -> str:
     return (
-        f"| {report.num_views} | **{report.accuracy:.2%}** | {low:.2%} to {high:.2%} "
-        f"| {report.balanced_accuracy:.2%} | {report.log_loss:.4f} | {report.ece:.4f} |"
+        f"| {num_views} | **{report.accuracy:.2%}** | {_interval(report.accuracy_ci95)} "
+        f"| {report.balanced_accuracy:.2%} | {loss:.4f} | {report.ece:.4f} |"
     )
 
 
@@ -147,31 +146,26 @@ def _votes(reports: Sequence[Report]) -> str:
     votes = reports[0].votes
     if votes is None:
         return ""
-    alarms = [
-        f"| {markdown(name)} | {share.count} | {share.share:.2%} "
-        f"| {share.ci95[0]:.2%} to {share.ci95[1]:.2%} |"
-        for name, share in votes.false_alarms.items()
-    ]
+    shares = {markdown(name): share for name, share in votes.false_alarms.items()}
     if votes.read_neutral:
-        share = votes.read_neutral
-        alarms.append(
-            f"| *of {votes.num_clear_expression:,} with another clear expression: neutral* "
-            f"| {share.count} | {share.share:.2%} "
-            f"| {share.ci95[0]:.2%} to {share.ci95[1]:.2%} |"
-        )
-    overall = []
-    for report in reports:
-        if each := report.votes:
-            low, high = (f"{end:.2%}" for end in each.accuracy_ci95)
-            overall.append(
-                f"| {report.num_views} | **{each.accuracy:.2%}** | {low} to {high} "
-                f"| {each.balanced_accuracy:.2%} | {each.cross_entropy:.4f} | {each.ece:.4f} |"
-            )
+        others = f"*of {votes.num_clear_expression:,} with another clear expression: neutral*"
+        shares[others] = votes.read_neutral
     return _VOTES.format(
         **vars(votes) | {"per_class": _class_rows(votes.per_class)},
-        alarms="\n".join(alarms),
-        overall="\n".join(overall),
+        alarms="\n".join(
+            f"| {name} | {share.count} | {share.share:.2%} | {_interval(share.ci95)} |"
+            for name, share in shares.items()
+        ),
+        overall="\n".join(
+            _overall(report.votes, report.num_views, report.votes.cross_entropy)
+            for report in reports
+            if report.votes
+        ),
     )
+
+
+def _interval(ends: tuple[float, float]) -> str:
+    return f"{ends[0]:.2%} to {ends[1]:.2%}"
 
 
 def _class_rows(per_class: Mapping[str, ClassReport]) -> str:

@@ -1,4 +1,4 @@
-"""One file per run that holds all it takes to continue exactly; written atomically."""
+"""The checkpoint: one file, written atomically, from which a run continues bit for bit."""
 
 import hashlib
 import io
@@ -25,7 +25,7 @@ begin with that at once."""
 
 
 def save(state: TrainingState, run: Path, identity: Mapping[str, str]) -> None:
-    """Writes the state to `RUN/checkpoint.pt`: all of it or, whenever killed, the one before.
+    """Writes the state to `RUN/checkpoint.pt`; if killed meanwhile, the previous file stays whole.
 
     Args:
         state: A state between two epochs.
@@ -93,7 +93,7 @@ def restore(
     """Puts a checkpoint's content into a fresh state of the same recipe and faces.
 
     Returns:
-        Warnings: what differs from when it was saved and may change bits.
+        Warnings: another version of torch, or another number of threads, than when it was saved.
 
     Raises:
         BadInputError: The recipe or the faces are not those it was saved with.

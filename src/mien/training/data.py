@@ -1,4 +1,4 @@
-"""What a recipe makes of a labelled set: the faces to learn from and those to select on."""
+"""A labelled set and a recipe → the training faces and the selection faces of a run."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -10,6 +10,7 @@ import numpy as np
 
 from mien.classifier import as_channels
 from mien.data import FaceSet, assign_folds, grow, join_votes, oversample, read, read_teacher
+from mien.data.summary import pixel_statistics
 from mien.errors import BadInputError, UsageError
 from mien.models import normalisation_of
 from mien.recipes import Recipe
@@ -22,14 +23,21 @@ _SHOWN_PROBLEMS = 3
 
 @dataclass(frozen=True)
 class TrainingSource:
-    """Where training faces come from, and what else than their labels says how they look.
+    """The files of a training: the labelled faces, and further opinions on them.
 
     Attributes:
-        data: A labelled set, as `mien.data.read` takes it.
-        votes: FER+'s votes of the same rows, for `train.vote_weight` and `train.selection_truth`.
-        teacher: For `train.teacher_weight`: one file of a teacher's logits of the training faces
-            (.npz), or models that answer on each view.
-        skip_bad: Leave unreadable rows of the data out instead of refusing it.
+        data: A labelled set: a path that `mien.data.read` can read.
+        votes: FER+'s file of votes on the same rows. The recipe's `train.vote_weight` mixes them
+            into the targets; `train.selection_truth` selects the best epoch by them.
+        teacher: What `train.teacher_weight` mixes into the targets: one `.npz` file with a
+            teacher's logits of the training faces, or models, which are run on every view.
+        skip_bad: Leave unreadable rows out; otherwise one such row is an error.
+
+    Example:
+        >>> from mien.training import TrainingSource
+        >>> source = TrainingSource("faces.csv", votes="votes.csv", teacher=("default",))
+        >>> source.models
+        ('default',)
     """
 
     data: str | Path
@@ -44,7 +52,7 @@ class TrainingSource:
 
 
 def refuse_models(source: TrainingSource) -> None:
-    """Raises UsageError if a model teaches, which only whole trainings take."""
+    """Raises UsageError if a teacher is a model: only `train` accepts those, trials do not."""
     if source.models:
         raise UsageError(
             f"{source.models[0]}: trials take a file of a teacher's logits (.npz) only, not a model"
@@ -57,28 +65,28 @@ def source_of(
     votes: str | Path | None = None,
     teacher: TeacherNames = None,
 ) -> TrainingSource:
-    """Returns where a run's faces are; what is named stands for what has moved since."""
+    """Returns the files of a run; `data`, `votes` and `teacher` replace paths that have moved."""
     names = teacher_names(teacher) or info.teacher
     return TrainingSource(data or info.data, votes or info.votes, names, info.skip_bad)
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Faces as a run uses them.
+    """The training and selection faces of a run.
 
     Attributes:
-        source: Where they came from.
-        recipe: The recipe with its numbers filled in.
-        train: Faces to learn from, rare classes grown where the recipe says so.
-        selection: Faces to select on.
-        train_split: What the first are called.
-        selection_split: What the second are called.
+        source: The files they were read from.
+        recipe: The recipe; `data.mean` and `data.std` are filled in where it left them empty.
+        train: Training faces, with the copies that `data.grow` and `data.balance` add.
+        selection: Faces on which the best epoch is selected.
+        train_split: The training faces' split, in words.
+        selection_split: The selection faces' split, in words.
         data_hash: `FaceSet.content_hash()` of the whole set.
-        train_hash: Of the training faces before any were added.
-        selection_hash: Of the selection faces.
-        targets_hash: Of the training faces' soft labels, of the votes that the selection is held
-            against, and of the models that teach; None where there are none of these.
-        problems: Bad rows that were left out.
+        train_hash: `content_hash()` of the training faces, before copies are added.
+        selection_hash: `content_hash()` of the selection faces.
+        targets_hash: Hash of the training faces' soft labels, the votes used for selection and
+            the teachers that are models; None if the run uses none of them.
+        problems: One line for each bad row that was skipped.
     """
 
     source: TrainingSource
@@ -95,12 +103,12 @@ class TrainingData:
 
     @property
     def identity(self) -> dict[str, str]:
-        """What must be the same when a run goes on."""
+        """The hashes that must not change between the start of a run and its resumption."""
         return identity_of(self.train_hash, self.selection_hash, self.targets_hash)
 
     @property
     def warnings(self) -> list[str]:
-        """What a user should know about the faces."""
+        """Messages for the user: knobs without effect, rows that were skipped."""
         idle = self.recipe.without_effect(channels_of(self.train))
         told = [f"{key} is set and has no effect here" for key in idle]
         if self.problems:
@@ -115,7 +123,7 @@ Read = Callable[[TrainingSource, int | None, Literal[1, 3]], FaceSet]
 def read_labelled(
     source: TrainingSource, face_size: int | None, channels: Literal[1, 3]
 ) -> FaceSet:
-    """Returns the whole set, votes joined; size and channels as `mien.data.read` takes them.
+    """Returns the whole labelled set, with its votes; the arguments are those of `mien.data.read`.
 
     Raises:
         MissingError: The data or the votes are not there.
@@ -135,15 +143,17 @@ def prepare(
     beside: Sequence[Recipe] = (),
     read: Read = read_labelled,
 ) -> TrainingData:
-    """Returns the faces that a recipe trains on and selects on, and the recipe they fill in.
+    """Returns the training and selection faces of a recipe, ready for a run.
 
     Args:
         source: The files.
         recipe: Chooses splits, expressions, size, colour and growth.
-        max_faces: Learn from so many faces only, each class with its share; before a class grows.
-        seed: Decides which.
-        beside: Other recipes that the source is for; what none of them weighs is refused.
-        read: Reads the whole set; for many recipes, a function that keeps what it has read.
+        max_faces: Use at most this many training faces, drawn with the classes' proportions
+            before any class is grown.
+        seed: Decides which faces `max_faces` draws.
+        beside: Other recipes for the same files (a search has many). Votes or a teacher are
+            refused only if no recipe gives them a weight.
+        read: Reads the whole set; a search passes a caching function.
 
     Raises:
         MissingError: A file is not there.
@@ -157,7 +167,7 @@ def prepare(
     chosen, selection, train_split, selection_split = choose_faces(recipe, whole)
     if max_faces is not None:
         chosen = take_few(chosen, max_faces, seed)
-    selection = _judged(recipe, selection)
+    selection = _with_selection_truth(recipe, selection)
     taught = _with_opinions(recipe, chosen, source)
     recipe = _with_own_normalisation(recipe, taught)
     train = grow(taught, knobs.grow, knobs.split_seed)
@@ -179,7 +189,7 @@ def prepare(
 
 
 def _check_opinions(source: TrainingSource, recipes: Sequence[Recipe]) -> None:
-    """Raises UsageError if a recipe weighs what is not there, or none weighs what is."""
+    """Raises UsageError if a weight lacks its file, or a file lacks a weight."""
     judged = any(recipe.train.selection_truth == "votes" for recipe in recipes)
     for name, given in (("vote", source.votes), ("teacher", source.teacher)):
         option = "--votes" if name == "vote" else "--teacher"
@@ -195,9 +205,10 @@ def _check_opinions(source: TrainingSource, recipes: Sequence[Recipe]) -> None:
 
 
 def _with_opinions(recipe: Recipe, faces: FaceSet, source: TrainingSource) -> FaceSet:
-    """Returns the faces with soft labels mixed of label, votes and a teacher's by their weights.
+    """Returns the faces with soft labels: label, votes and teacher mixed by the recipe's weights.
 
-    Models answer in the loop: what is mixed here is the rest then, and sums to 1 without them.
+    A teacher that is a model is mixed in later, in the training loop. Then the soft labels here
+    mix label and votes alone, scaled so that they sum to 1.
     """
     from_file = bool(source.teacher) and not source.models
     if faces.soft_labels is None and not from_file:
@@ -215,8 +226,8 @@ def _with_opinions(recipe: Recipe, faces: FaceSet, source: TrainingSource) -> Fa
     return replace(faces, soft_labels=mixed.astype(np.float32))
 
 
-def _judged(recipe: Recipe, selection: FaceSet) -> FaceSet:
-    """Returns the selection faces with no other truth than the recipe holds a network against."""
+def _with_selection_truth(recipe: Recipe, selection: FaceSet) -> FaceSet:
+    """Returns the selection faces with only the opinions that `train.selection_truth` uses."""
     if recipe.train.selection_truth == "labels":
         return selection.without_opinions()
     return replace(selection, soft_labels=None)
@@ -234,7 +245,7 @@ def _targets_hash(train: FaceSet, selection: FaceSet, models: Sequence[str]) -> 
 
 
 def choose_faces(recipe: Recipe, faces: FaceSet) -> tuple[FaceSet, FaceSet, str, str]:
-    """Returns the faces to learn from, those to select on, and what each part is called.
+    """Returns the training faces, the selection faces, and the split of each in words.
 
     A set without splits is used whole; where it lacks the selection split, a part of the training
     split is held out.
@@ -285,17 +296,9 @@ def _with_own_normalisation(recipe: Recipe, faces: FaceSet) -> Recipe:
         return recipe
     own = normalisation_of(recipe.model.name)
     if own is None:
-        counts = [
-            np.bincount(channel.ravel(), minlength=256)
-            for channel in np.moveaxis(as_channels(faces.images, channels_of(faces)), 3, 0)
-        ]
-        levels = np.arange(256) / 255
-        means = [np.average(levels, weights=count) for count in counts]
-        spreads = [
-            np.average((levels - mean) ** 2, weights=count) ** 0.5
-            for mean, count in zip(means, counts, strict=True)
-        ]
-        own = [round(float(mean), 4) for mean in means], [round(float(s), 4) for s in spreads]
+        channels = np.moveaxis(as_channels(faces.images, channels_of(faces)), 3, 0)
+        means, spreads = zip(*map(pixel_statistics, channels), strict=True)
+        own = [round(mean, 4) for mean in means], [round(spread, 4) for spread in spreads]
     page = recipe.model_dump(exclude_unset=True)
     data = {**page.get("data", {}), "mean": own[0], "std": own[1]}
     return Recipe.model_validate({**page, "data": data})

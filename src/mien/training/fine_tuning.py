@@ -1,4 +1,4 @@
-"""Fine-tuning: what a training takes over from the model it starts from."""
+"""Fine-tuning: architecture, input and weights of the model that a training starts from."""
 
 import warnings
 from pathlib import Path
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mien.errors import UsageError
 from mien.model_folder import ModelConfig, read_config, resolve
-from mien.models import load_classifier
+from mien.models import load_face_classifier
 from mien.recipes import Recipe, parse_recipe
 from mien.run_folder import RunInfo
 
@@ -44,7 +44,7 @@ def initial_weights(init: str | Path, labels: tuple[str, ...]) -> dict[str, Tens
         MissingError: The model folder has no weights.
         BadInputError: It is damaged.
     """
-    weights = dict(load_classifier(init).net.state_dict())
+    weights = dict(load_face_classifier(init).net.state_dict())
     known = read_config(resolve(init)).labels
     for name in HEAD:
         rows = torch.zeros(len(labels), *weights[name].shape[1:])
@@ -56,7 +56,7 @@ def initial_weights(init: str | Path, labels: tuple[str, ...]) -> dict[str, Tens
 
 
 def check_frame(recipe: Recipe, info: RunInfo) -> None:
-    """Raises UsageError where a model would be fine-tuned on faces of another size or colour."""
+    """Raises UsageError if the faces differ in size or channels from the model's."""
     wanted = (recipe.data.face_size, recipe.data.channels)
     if (info.face_size, info.channels) != wanted:
         raise UsageError(

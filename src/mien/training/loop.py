@@ -58,7 +58,7 @@ def epochs(state: TrainingState) -> Iterator[EpochRecord]:
     recipe, accelerator = state.recipe, state.accelerator
     rank, processes = accelerator.process_index, accelerator.num_processes
     device = state.train_faces.device
-    classifier = state.classifier(state.bare_net)
+    face_classifier = state.face_classifier(state.bare_net)
     if state.epoch < 0:
         started = time.perf_counter()
         state.epoch = 0
@@ -86,15 +86,12 @@ def epochs(state: TrainingState) -> Iterator[EpochRecord]:
             set_rate(state.optimizer, progress.learning_rate)
             indices = order[first : first + batch_size][rank::processes]
             labels = state.train_labels[indices]
-            views, targets = views_and_targets(state, classifier, indices, epoch, size, randomness)
+            views, targets = views_and_targets(
+                state, face_classifier, indices, epoch, size, randomness
+            )
             with state.autocast():
                 logits = state.net(views)  # [B, K]
-                loss = F.cross_entropy(
-                    logits,
-                    targets,
-                    weight=state.class_weights,
-                    label_smoothing=recipe.train.label_smoothing,
-                )
+                loss = loss_of(state, logits, targets)
             descend(state, loss)
             state.step += 1
             if state.average:
@@ -111,7 +108,7 @@ def epochs(state: TrainingState) -> Iterator[EpochRecord]:
 
 def views_and_targets(
     state: TrainingState,
-    classifier: FaceClassifier,
+    face_classifier: FaceClassifier,
     indices: Tensor,
     epoch: int,
     size: int,
@@ -135,8 +132,14 @@ def views_and_targets(
         targets = targets.lerp(said, recipe.train.teacher_weight)
         if size != views.shape[-1]:
             views = F.interpolate(views, size, mode="bilinear", antialias=True)
-    views = classifier.normalise(views).contiguous(memory_format=torch.channels_last)
+    views = face_classifier.normalise(views).contiguous(memory_format=torch.channels_last)
     return views, targets
+
+
+def loss_of(state: TrainingState, logits: Tensor, targets: Tensor) -> Tensor:
+    """Returns the mean cross-entropy of logits `[B, K]` with targets `[B, K]`, a scalar."""
+    smoothing = state.recipe.train.label_smoothing
+    return F.cross_entropy(logits, targets, state.class_weights, label_smoothing=smoothing)
 
 
 def descend(state: TrainingState, loss: Tensor) -> None:
@@ -165,13 +168,14 @@ def view_size(state: TrainingState, epoch: int) -> int:
 def selection_logits(state: TrainingState, net: nn.Module) -> np.ndarray:
     """Returns a network's logits of the selection faces, float32 `[M, K]`, single view.
 
-    Processes share the work; all get the whole. Uses no randomness; float32 whatever the training.
+    Processes share the work and each returns all logits. Uses no randomness, and float32 even where
+    training uses bfloat16.
     """
     accelerator = state.accelerator
     rank, processes = accelerator.process_index, accelerator.num_processes
-    classifier = state.classifier(net)
+    face_classifier = state.face_classifier(net)
     training = net.training
-    classifier.eval()
+    face_classifier.eval()
     num_faces = len(state.selection_faces)
     parts: list[Tensor] = []
     with torch.no_grad():
@@ -179,7 +183,7 @@ def selection_logits(state: TrainingState, net: nn.Module) -> np.ndarray:
             rows = math.ceil(min(SELECTION_BATCH, (num_faces - first) / processes))
             places = first + rank + processes * torch.arange(rows)
             faces = state.selection_faces[places.clamp(max=num_faces - 1)]
-            gathered = cast(Tensor, accelerator.gather(classifier(faces)))
+            gathered = cast(Tensor, accelerator.gather(face_classifier(faces)))
             by_process = gathered.unflatten(0, (processes, -1))
             parts.append(by_process.transpose(0, 1).flatten(0, 1))  # the faces' own order
     net.train(training)

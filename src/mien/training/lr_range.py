@@ -13,14 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from mien.errors import UsageError
 from mien.plots import write_figure
 from mien.plots.search import draw_lr_range
 from mien.recipes import load_recipe
 from mien.training.data import TrainingSource, prepare, refuse_models
-from mien.training.loop import descend, views_and_targets
+from mien.training.loop import descend, loss_of, views_and_targets
 from mien.training.optimizers import set_rate
 from mien.training.randomness import Randomness
 from mien.training.search.result import write_table
@@ -67,10 +66,11 @@ def lr_range_test(
     max_faces: int | None = None,
     seed: int = 0,
 ) -> LrRange:
-    """Returns the curve and the rate it suggests; `output` gets `lr_range.png` and `.csv`.
+    """Returns the loss curve and a suggested rate; writes `lr_range.png` and `.csv` to `output`.
 
-    One epoch of the recipe, but 200 steps at least and 500 at most. The suggestion is a decade
-    below the rate at which what was learnt is lost again, and not above the lowest loss.
+    Trains for one epoch, but at least 200 and at most 500 steps, while the rate grows from `low` to
+    `high`. The suggestion is a tenth of the rate at which the loss is back at its first level, or
+    the rate of the lowest loss if that is smaller.
 
     Args:
         recipe: A recipe's name or file; its schedule plays no part.
@@ -83,7 +83,7 @@ def lr_range_test(
         seed: Decides which.
 
     Raises:
-        UsageError: The range is none; the recipe does not take a key or value.
+        UsageError: `low` is not below `high`; the recipe refuses a key or value.
         MissingError: The data is not there.
         BadInputError: The data cannot be read.
     """
@@ -120,14 +120,15 @@ def read_curve(
     window: int,
     is_whole: bool,
 ) -> LrRange:
-    """Returns the test with what its curve says.
+    """Returns the range test with its suggestion, read off the curve.
 
     Args:
         rates: Learning rate of every step.
         losses: Training loss of every step's batch.
         smoothed: The same, smoothed.
-        window: Steps at the start that say what the loss was before.
-        is_whole: Whether the range was gone through; if not, the loss broke at the last step.
+        window: The mean loss of this many first steps counts as the loss before training.
+        is_whole: Whether the test reached the highest rate; if not, the loss broke at its last
+            step.
     """
     before = float(np.mean(losses[:window]))
     lowest = int(np.argmin(smoothed))
@@ -147,7 +148,7 @@ def read_curve(
 
 def _steps(state: TrainingState, rates: Sequence[float]) -> Iterator[tuple[float, float]]:
     """Trains one step at each learning rate, as the training loop does; yields (rate, loss)."""
-    recipe, classifier = state.recipe, state.classifier(state.bare_net)
+    recipe, face_classifier = state.recipe, state.face_classifier(state.bare_net)
     batch_size = recipe.train.batch_size
     seed, device, num_faces = recipe.train.seed, state.train_faces.device, len(state.train_faces)
     seed_everything(seed, 1, 0)
@@ -161,15 +162,10 @@ def _steps(state: TrainingState, rates: Sequence[float]) -> Iterator[tuple[float
     for rate, batch in zip(rates, batches, strict=False):
         indices = batch.to(device)
         size = recipe.data.input_size
-        views, targets = views_and_targets(state, classifier, indices, 1, size, randomness)
+        views, targets = views_and_targets(state, face_classifier, indices, 1, size, randomness)
         set_rate(state.optimizer, rate)
         with state.autocast():
-            loss = F.cross_entropy(
-                state.net(views),
-                targets,
-                weight=state.class_weights,
-                label_smoothing=recipe.train.label_smoothing,
-            )
+            loss = loss_of(state, state.net(views), targets)
         yield rate, float(loss.detach())
         descend(state, loss)
 

@@ -93,7 +93,7 @@ def learning_rate(
 
 
 def num_plateaus(losses: Sequence[float], patience: int) -> int:
-    """Returns how often `patience` epochs in a row brought no loss below the least before them."""
+    """Returns how often the loss failed to reach a new minimum for `patience` epochs in a row."""
     count, least, waited = 0, float("inf"), 0
     for loss in losses:
         waited = 0 if loss < least else waited + 1

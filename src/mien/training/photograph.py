@@ -1,8 +1,8 @@
-"""What light, lens, sensor and file do to a face, on batches of tensors.
+"""Makes training faces look like those in photographs: light, blur, noise and JPEG, on tensors.
 
-FER2013's files are sharp and full of contrast; faces found in photographs and video are softer,
-flatter, darker, noisier, and were compressed. The steps come in the order in which they happen to a
-photograph, and each changes a random part of the faces.
+FER2013's files are sharp and full of contrast. Faces found in photographs and video are softer,
+flatter, darker, noisier and compressed. The steps run in the order in which a camera causes them;
+each changes a random part of the faces.
 
 B faces · C channels · s side of the views · P side of the sensor's picture, a multiple of 8
 """
@@ -25,7 +25,7 @@ GAMMA = (0.6, 1.6)
 CONTRAST = (0.4, 1.1)
 BRIGHTNESS = (-0.2, 0.1)
 LIGHT = 0.6
-"""At most: the logarithm of how much lighter a face's edge is than its middle."""
+"""The strongest light from a side: log of the edge's brightness over the middle's."""
 COVERED = (0.15, 0.3)
 """Half of each axis of what covers a part of the face, in sides of the view."""
 
@@ -129,7 +129,7 @@ def sensed(
     quality: Tensor,
     randomness: Randomness,
 ) -> Tensor:
-    """Returns the views as a picture of fewer pixels gives them back, `[B, C, s, s]`.
+    """Returns the views after a sensor with fewer pixels and a JPEG file, `[B, C, s, s]`.
 
     Blurred, averaged to `pixels` a side, noise added, compressed, and enlarged again with linear
     weights, as `mien.inference.see.crop` enlarges.

@@ -1,4 +1,4 @@
-"""How a run shows itself: a bar on a terminal, plain lines elsewhere; all on stderr."""
+"""Progress of a run on stderr: a live bar on a terminal, plain lines elsewhere."""
 
 import time
 from collections.abc import Iterator

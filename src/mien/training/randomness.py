@@ -1,4 +1,4 @@
-"""Where an epoch's randomness comes from."""
+"""The random generators of an epoch."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Randomness:
-    """Where one epoch's randomness comes from: functions of (seed, epoch, rank), nothing stored."""
+    """The random generators of one epoch, seeded from (seed, epoch, rank); never stored."""
 
     tensors: torch.Generator
     scalars: np.random.Generator

@@ -1,4 +1,4 @@
-"""Training as one call: data and recipe → a run; going on after a stop."""
+"""Training in one call: data and recipe → a run folder; and resuming a run that was stopped."""
 
 import os
 import platform
@@ -14,13 +14,13 @@ from torch.utils.tensorboard import SummaryWriter
 from mien import run_folder
 from mien.errors import BadInputError
 from mien.locks import FolderLock
-from mien.model_folder import INSIDE, read_config, resolve
+from mien.model_folder import PRETRAINED, read_config, resolve
 from mien.models import count_parameters
 from mien.recipes import Recipe
 from mien.run_folder import RunInfo
 from mien.training import checkpoint
 from mien.training.data import TrainingData, TrainingSource, prepare, source_of
-from mien.training.export import export_run
+from mien.training.exporting import export_run
 from mien.training.fine_tuning import check_frame, initial_weights, with_architecture_of
 from mien.training.loop import epochs
 from mien.training.progress import epoch_line, shown
@@ -44,16 +44,24 @@ def train(
         recipe: The knobs.
         data: A labelled set, as `mien.data.read` takes it.
         output: The run folder to make; must not exist or be empty.
-        init: A model to start from: `default`, a model folder, or a run. It decides architecture
-            and input; where the classes differ, rows of the last layer are kept by class name.
-        votes: As `TrainingSource` has them.
-        teacher: Likewise; one, or several.
-        skip_bad: Likewise.
+        init: A model to fine-tune: `default`, a model folder, or a run. Its architecture and
+            input replace the recipe's. The last layer keeps the rows of classes it knows by name;
+            other classes start at zero.
+        votes: FER+'s file of votes, as in `TrainingSource`.
+        teacher: One teacher or several, as in `TrainingSource`.
+        skip_bad: Leave unreadable rows out; otherwise one such row is an error.
 
     Raises:
         UsageError: The output is taken; recipe and faces do not go together.
         BadInputError: The data cannot be read.
         FloatingPointError: Training diverged.
+
+    Example:
+        >>> from mien.recipes import load_recipe
+        >>> from mien.training import train
+        >>> run = train(load_recipe("logistic", ["train.epochs=1"]), "faces.csv", "runs/second")
+        >>> (run / "model" / "model.onnx").is_file()
+        True
     """
     run = Path(output)
     run_folder.check_free(run)
@@ -69,7 +77,7 @@ def train(
         if state.accelerator.is_main_process:
             run_folder.create(run, faces.recipe, info)
         state.accelerator.wait_for_everyone()
-        return _to_the_end(state, run, info, faces, faces.warnings)
+        return _run_epochs(state, run, info, faces, faces.warnings)
 
 
 def resume(
@@ -78,20 +86,26 @@ def resume(
     votes: str | Path | None = None,
     teacher: TeacherNames = None,
 ) -> Path:
-    """Returns the run folder after going on from its last finished epoch to the end.
+    """Returns the run folder after training from its last finished epoch to the end.
 
     On the CPU, with the same versions and number of threads, the weights are those of a run that
     was never stopped, bit for bit.
 
     Args:
         run: The run folder.
-        data: Where the data is now, if it was moved.
-        votes: Likewise the votes.
-        teacher: Likewise the teachers, all of them.
+        data: The data's new path, if it was moved.
+        votes: The new path of the votes, if they were moved.
+        teacher: The new paths of all teachers, if any was moved.
 
     Raises:
         MissingError: The folder is no run, or its data is not there.
-        BadInputError: The data or the recipe is not the run's, or a file of it is damaged.
+        BadInputError: The data or the recipe was changed, or a file of the run is damaged.
+
+    Example:
+        >>> from mien.training import resume
+        >>> run = resume("runs/first")  # it is finished already: nothing is done again
+        >>> run.name
+        'first'
     """
     run = Path(run)
     recipe, info = run_folder.read_recipe(run), run_folder.read_info(run)
@@ -108,7 +122,7 @@ def resume(
             raise BadInputError(f"{faces.source.data}: not the data that {run} was started on")
         if state.accelerator.is_main_process:
             run_folder.cut_metrics(run, state.epoch)
-        return _to_the_end(state, run, info, faces, warnings)
+        return _run_epochs(state, run, info, faces, warnings)
 
 
 def _start(faces: TrainingData, init: str | Path | None) -> TrainingState:
@@ -143,12 +157,12 @@ def _info(faces: TrainingData, init: str | Path | None) -> RunInfo:
 
 
 def _absolute(model: str | Path) -> str:
-    return str(model) if str(model) in INSIDE else str(Path(model).resolve())
+    return str(model) if str(model) in PRETRAINED else str(Path(model).resolve())
 
 
 @contextmanager
 def _only_writer(run: Path) -> Iterator[None]:
-    """Holds the run folder; of several processes of one training the main one does."""
+    """Locks the run folder; among several processes of one training, the main one does."""
     lock = FolderLock(run) if PartialState().is_main_process else None
     try:
         yield
@@ -157,10 +171,10 @@ def _only_writer(run: Path) -> Iterator[None]:
             lock.release()
 
 
-def _to_the_end(
+def _run_epochs(
     state: TrainingState, run: Path, info: RunInfo, faces: TrainingData, warnings: list[str]
 ) -> Path:
-    """Consumes the loop: every epoch to the metrics, TensorBoard and a checkpoint; then exports."""
+    """Runs the remaining epochs, each to metrics, TensorBoard and a checkpoint; then exports."""
     if not state.accelerator.is_main_process:
         for _ in epochs(state):
             pass

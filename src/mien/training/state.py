@@ -1,4 +1,4 @@
-"""Everything a training run is made of between two epochs, and how it is built from a recipe."""
+"""The state of a training run between two epochs, and how a recipe and faces become one."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -52,17 +52,17 @@ class TrainingState:
         recipe: What is being trained, and how.
         train_faces: uint8 `[N, C, S, S]` on the device.
         train_labels: int64 `[N]` on the device.
-        train_targets: float `[N, K]`, what the loss asks of each face before smoothing.
+        train_targets: float `[N, K]`, the loss's target of each face before label smoothing.
         first_parity: int64 `[N]`, 0 or 1: whether a face starts mirrored.
         selection_faces: uint8 `[M, s, s, C]` on the device, cropped to the network's input.
         selection_labels: int64 `[M]`.
         selection_votes: int64 `[M, K + 3]`, as `FaceSet.votes`, where the recipe selects by votes.
-        truth: What the selection's logits are held against.
+        truth: The correct answers for the selection faces, from labels or votes.
         class_weights: float `[K]`, of each class's loss; None where all are equal.
         accelerator: Device and processes.
         net: The network as prepared by the accelerator.
-        teachers: Networks that answer on each view, if any.
-        optimizer: Likewise.
+        teachers: Trained networks whose probabilities are mixed into the targets; or None.
+        optimizer: The optimiser as prepared by the accelerator.
         average: The averaged weights, if the recipe asks for them.
         epoch: The last finished epoch; -1 before the first measurement, 0 after it.
         step: Finished steps.
@@ -112,9 +112,9 @@ class TrainingState:
         whole, rest = divmod(num_faces, batch_size)
         return whole + (processes == 1 and rest > 1)
 
-    def classifier(self, net: nn.Module) -> FaceClassifier:
-        """Returns the face classifier around a network of this run."""
-        found = _classifier(self.recipe, net, self.train_faces.shape[1])
+    def face_classifier(self, net: nn.Module) -> FaceClassifier:
+        """Returns a `FaceClassifier` around a net of this run, with the recipe's normalisation."""
+        found = _face_classifier(self.recipe, net, self.train_faces.shape[1])
         return found.to(self.accelerator.device)
 
     def autocast(self) -> torch.autocast:
@@ -142,7 +142,7 @@ def start(
         train: Faces to learn from.
         selection: Faces to select on, with the same classes.
         initial_weights: Weights that replace the random ones of the same name.
-        teachers: Models that answer on the views of training.
+        teachers: Models whose probabilities on each view are mixed into the targets.
 
     Raises:
         UsageError: Recipe and faces do not go together.
@@ -202,7 +202,7 @@ def start(
 
 
 def targets_of(faces: FaceSet) -> Tensor:
-    """Returns what the loss asks of each face, float `[N, K]`: soft label, or label."""
+    """Returns the loss's target of each face, float `[N, K]`: its soft label, else its label."""
     if faces.soft_labels is not None:
         return torch.from_numpy(faces.soft_labels)
     assert faces.labels is not None
@@ -255,19 +255,19 @@ def seed_everything(seed: int, epoch: int, rank: int) -> None:
     torch.manual_seed(int(words[2]))
 
 
-def _classifier(recipe: Recipe, net: nn.Module, image_channels: int) -> FaceClassifier:
+def _face_classifier(recipe: Recipe, net: nn.Module, image_channels: int) -> FaceClassifier:
     channels = in_channels(recipe, image_channels)
     return FaceClassifier(net, mean=recipe.data.mean, std=recipe.data.std, in_channels=channels)
 
 
 def _try_sizes(recipe: Recipe, net: nn.Module, image_channels: int) -> None:
     """Passes a blank face through the net at every size it will see; touches nothing."""
-    classifier = _classifier(recipe, net, image_channels)
+    face_classifier = _face_classifier(recipe, net, image_channels)
     sizes = {recipe.data.input_size, *(size for _, size in recipe.train.sizes)}
-    with evaluating(classifier):
+    with evaluating(face_classifier):
         for size in sizes:
             try:
-                classifier(torch.zeros(1, size, size, image_channels, dtype=torch.uint8))
+                face_classifier(torch.zeros(1, size, size, image_channels, dtype=torch.uint8))
             except RuntimeError as error:
                 raise UsageError(
                     f"{recipe.model.name} does not take {image_channels}x{size}x{size} faces "

@@ -1,7 +1,7 @@
-"""Trained networks as teachers: they answer on the very view that the student sees.
+"""Trained networks as teachers: their probabilities on a view become part of its target.
 
-Beyer et al., "Knowledge distillation: a good teacher is patient and consistent", 2022: the same
-crop, flip and mixture for both, and a long schedule.
+Teacher and student see the same view: the same crop, flip and mixture (Beyer et al., "Knowledge
+distillation: a good teacher is patient and consistent", 2022).
 """
 
 import hashlib
@@ -13,37 +13,39 @@ from torch import Tensor, nn
 
 from mien.errors import UsageError
 from mien.model_folder import read_config, resolve
-from mien.models import FaceClassifier, load_classifier
+from mien.models import FaceClassifier, load_face_classifier
 
 LOGITS = ".npz"
-"""How the name of a file of a teacher's logits ends; every other teacher is a model."""
+"""A teacher whose name ends so is a file of logits; any other is a model."""
 
 
 TeacherNames = str | Path | Sequence[str | Path] | None
 
 
 def teacher_names(teacher: TeacherNames) -> tuple[str, ...]:
-    """Returns one teacher, several or none as names."""
+    """Returns the names of no, one or several teachers as a tuple."""
     if teacher is None or isinstance(teacher, str | Path):
         return () if teacher is None else (str(teacher),)
     return tuple(str(name) for name in teacher)
 
 
 class Teachers(nn.Module):
-    """Networks that answer together: the mean of their calibrated probabilities."""
+    """An ensemble of teachers; returns the mean of their calibrated probabilities."""
 
-    def __init__(self, classifiers: Sequence[FaceClassifier], columns: Sequence[Tensor]) -> None:
-        """Takes classifiers, and for each the places of the student's classes in its own."""
+    def __init__(
+        self, face_classifiers: Sequence[FaceClassifier], columns: Sequence[Tensor]
+    ) -> None:
+        """Takes networks; `columns` has, for each, where it keeps each of the student's classes."""
         super().__init__()
-        self.classifiers = nn.ModuleList(classifiers)
-        self._pairs = list(zip(classifiers, columns, strict=True))
+        self.face_classifiers = nn.ModuleList(face_classifiers)
+        self._pairs = list(zip(face_classifiers, columns, strict=True))
 
     @torch.no_grad()
     def forward(self, pixels: Tensor) -> Tensor:
         """Returns probabilities `[B, K]` of views `[B, C, s, s]` in [0, 1]."""
         said = [
-            classifier.of_pixels(pixels).softmax(1)[:, columns.to(pixels.device)]
-            for classifier, columns in self._pairs
+            face_classifier.of_pixels(pixels).softmax(1)[:, columns.to(pixels.device)]
+            for face_classifier, columns in self._pairs
         ]
         return torch.stack(said).mean(0)
 
@@ -51,7 +53,7 @@ class Teachers(nn.Module):
 def load_teachers(
     models: Sequence[str], labels: Sequence[str], channels: int, input_size: int
 ) -> Teachers | None:
-    """Returns the models that teach, on the CPU; None where there are none.
+    """Returns the teachers that are models, on the CPU; None if there are none.
 
     Args:
         models: `default`, model folders or runs.
@@ -64,7 +66,7 @@ def load_teachers(
         BadInputError: It is damaged.
         UsageError: It has other classes, or is made for other faces.
     """
-    classifiers, columns = [], []
+    face_classifiers, columns = [], []
     for model in models:
         config = read_config(resolve(model))
         if set(config.labels) != set(labels):
@@ -77,16 +79,16 @@ def load_teachers(
                 f"{model} cannot teach: it sees {config.input_size} pixels with {config.channels} "
                 f"channel(s); the recipe shows {input_size} with {channels}"
             )
-        classifiers.append(load_classifier(model))
+        face_classifiers.append(load_face_classifier(model))
         columns.append(torch.tensor([config.labels.index(label) for label in labels]))
-    return Teachers(classifiers, columns) if classifiers else None
+    return Teachers(face_classifiers, columns) if face_classifiers else None
 
 
 def teachers_hash(models: Sequence[str]) -> str:
-    """Returns the SHA-256 of all that the models' answers depend on: weights and temperature."""
+    """Returns the SHA-256 of the models' weights and temperatures."""
     digest = hashlib.sha256()
     for model in models:
-        classifier = load_classifier(model)
-        for value in (classifier.temperature, *classifier.state_dict().values()):
+        face_classifier = load_face_classifier(model)
+        for value in (face_classifier.temperature, *face_classifier.state_dict().values()):
             digest.update(value.numpy().tobytes())
     return digest.hexdigest()

@@ -1,8 +1,8 @@
-"""Many videos → a table for each and a summary of all; what is done stays done after a stop.
+"""Many videos → a folder with a table for each and a summary; a stopped run can be resumed.
 
-A folder of tables holds, beside them, `corpus.jsonl`: the settings on its first line, then a line
-per finished video. It only grows, and a line is written once the table has its name; so whatever
-stops a run, the next one knows what is done. `summary.csv` is made from it.
+Beside the tables lies `corpus.jsonl`, the record: the settings on its first line, then a line for
+each finished video. Lines are only appended, each after its table is complete, so the record is
+right however a run was stopped. `summary.csv` is made from it.
 """
 
 import csv
@@ -44,9 +44,9 @@ class VideoRecord:
         source: What its rows call it.
         path: Where it is, absolute and without links.
         size, modified_ns: Of the file that was read: bytes, and nanoseconds since 1970.
-        table: Where its rows are, below the corpus's folder.
-        summary: What they come to.
-        is_final: Reading the same file again would bring the same.
+        table: Its table's path, relative to the corpus's folder.
+        summary: The summary of its rows.
+        is_final: Reading the same file again would give the same result.
     """
 
     source: str
@@ -69,7 +69,7 @@ class VideoRecord:
 
     @classmethod
     def from_json(cls, page: Any) -> Self:
-        """Returns what `to_json` returned a page of.
+        """Returns the record that `to_json` turned into this page.
 
         Raises:
             ValueError: It is no such page, or its table lies outside the corpus's folder.
@@ -99,10 +99,10 @@ class Corpus:
         settings: VideoSettings | None = None,
         resume: bool = False,
     ) -> None:
-        """Decides what is to be read, and where its rows go; reads no video yet.
+        """Decides which videos to read and where their tables go; reads none yet.
 
-        A video is done if its table is there and its file has the size and the time of last
-        modification it had; also if it was found damaged. One whose worker died is tried again.
+        A video is done if its table exists and its file still has the recorded size and
+        modification time, even if it was damaged. A video whose worker died is tried again.
 
         Args:
             videos: What is to be read; one that is named twice is read once.
@@ -139,7 +139,7 @@ class Corpus:
     def run(
         self, num_workers: int = 1, patience_seconds: float = PATIENCE_SECONDS
     ) -> Generator[Reached | VideoRecord, None, None]:
-        """Yields how far the videos are, and each that is done, as it happens.
+        """Yields, as they happen, the progress of each video and each finished one.
 
         Each worker is a process and reads a video at a time. One that dies, killed or crashed,
         fails its video alone. Closing the iterator ends the workers; tables that were not done

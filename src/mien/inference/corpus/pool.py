@@ -1,4 +1,4 @@
-"""Processes that work through tasks, each in its own process, so that none can harm another."""
+"""A pool of worker processes; a video that crashes one does not affect the others."""
 
 import multiprocessing
 import os
@@ -34,20 +34,19 @@ def run_tasks(
     num_workers: int,
     patience_seconds: float = PATIENCE_SECONDS,
 ) -> Generator[Reached | tuple[Task, Finished | str], None, None]:
-    """Yields how far tasks are, and each that is done with what became of it, as it happens.
+    """Yields, as they happen, each task's progress and each finished task with its outcome.
 
-    Of a task whose process ended before it did, that is how, as what goes on after "the process".
-
-    Closing the generator ends the processes at once.
+    The outcome is `Finished`; or, if the task's process died, a text that completes "the process
+    …". Closing the generator ends the processes at once.
 
     Args:
-        tasks: What is to be done.
-        settings: How.
-        num_workers: How many processes at most.
-        patience_seconds: How long a process may decode nothing; it is ended then.
+        tasks: The videos to read.
+        settings: How to read them.
+        num_workers: The largest number of processes at a time.
+        patience_seconds: A process that decodes no frame for so long is ended.
 
     Raises:
-        MienError: The workers cannot work at all; the model or the detector is at fault.
+        MienError: No worker can start, because the model or the detector cannot be loaded.
     """
     num_threads = max(1, (os.cpu_count() or 1) // num_workers)
     waiting = deque(tasks)

@@ -1,4 +1,4 @@
-"""What the rows of a video come to: a line for it, and one for each face in it."""
+"""The summary of a video: one row for the video, and one for each face tracked in it."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import numpy as np
 from mien.inference.results import Face, FrameResult
 
 OVERALL = 0
-"""The `track_id` of what all faces of a video come to together."""
+"""The `track_id` of the summary of all faces of a video together."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class VideoSummarizer:
                 self._sums.setdefault(key, _Sum(time)).add(time, face.expression, values)
 
     def summary(self) -> VideoSummary:
-        """Returns what it has come to so far."""
+        """Returns the summary of the results so far."""
         tracks = [
             each.summary(track_id, self._labels) for track_id, each in sorted(self._sums.items())
         ]

@@ -60,11 +60,11 @@ class Reached:
 
 @dataclass(frozen=True)
 class Finished:
-    """What a video came to.
+    """The outcome of a video.
 
     Attributes:
-        summary: What its table holds.
-        is_final: The same would come of reading it once more.
+        summary: The summary of its table.
+        is_final: Reading it again would give the same result.
     """
 
     summary: VideoSummary
@@ -72,13 +72,13 @@ class Finished:
 
 
 Message = Reached | Finished | MienError | None
-"""What a worker tells: where it is; what a video came to; why it cannot work at all; nothing but
-that it reads on."""
+"""What a worker sends: its place in a video; a video's outcome; an error if it cannot start at all;
+or None, a sign of life."""
 Send = Callable[[Message], None]
 
 
 def work(connection: Connection, settings: VideoSettings, num_threads: int) -> None:
-    """Reads the videos of the tasks that come, until no more can come.
+    """Reads the video of each task that it receives, until the connection is closed.
 
     Args:
         connection: Takes a `Task`, and gives `Reached` and None until it gives the task's
@@ -94,7 +94,7 @@ def work(connection: Connection, settings: VideoSettings, num_threads: int) -> N
         with lock:
             connection.send(message)
 
-    threading.Thread(target=_beat, args=(send,), daemon=True).start()
+    threading.Thread(target=_report_progress, args=(send,), daemon=True).start()
     import cv2
 
     cv2.setNumThreads(num_threads)
@@ -119,7 +119,7 @@ def work(connection: Connection, settings: VideoSettings, num_threads: int) -> N
 
 
 def write_error(path: Path, table: Table, reader: Reader, source: str, error: str) -> None:
-    """Writes a table that holds nothing but why the video could not be read."""
+    """Writes a table whose only row is the error for which the video could not be read."""
     path.unlink(missing_ok=True)  # an earlier worker's, which might still write to it
     with open_rows(path, table, reader.labels) as rows:
         rows.write(FrameResult(source, error=error, reader=reader))
@@ -149,8 +149,8 @@ def _read_video(analyzer: Analyzer, task: Task, settings: VideoSettings, send: S
     return Finished(summarizer.summary(), is_final)
 
 
-def _beat(send: Send) -> None:
-    """Tells, again and again, that frames are decoded; of a file that stalls there are none."""
+def _report_progress(send: Send) -> None:
+    """Sends a sign of life every second in which a frame was decoded; none while a file stalls."""
     before = pulse.num_frames
     while True:
         time.sleep(_BEAT_SECONDS)

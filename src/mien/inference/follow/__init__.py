@@ -1,1 +1,1 @@
-"""Frames in a row → who is who in them, smoothed over time."""
+"""Consecutive frames → a track for each face, and its probabilities smoothed over time."""

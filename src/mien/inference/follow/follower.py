@@ -1,4 +1,4 @@
-"""Frames of a video, a camera or a user's own → the same with their faces' tracks, smoothed."""
+"""Frames of a video or camera → the same frames with `track_id` and `smoothed` for each face."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,25 +22,25 @@ def follow(results: Iterable[FrameResult]) -> Iterator[FrameResult]:
 
 
 class Follower:
-    """Tells who is who from frame to frame of a video or camera, and smooths probabilities."""
+    """Tracks faces from frame to frame of a video or camera, and smooths their probabilities."""
 
     def __init__(self, look_ahead: bool = False) -> None:
-        """Knows nobody yet.
+        """Starts without tracks.
 
         Args:
-            look_ahead: Smooth over half a second before and after, so that frames wait for later
-                ones; else from the past alone, so that none waits.
+            look_ahead: Smooth over half a second before and after; each frame then waits for later
+                ones. Otherwise smooth over the past only, and no frame waits.
         """
         self._look_ahead = look_ahead
         self._waiting: deque[tuple[float, FrameResult, Sequence[int]]] = deque()
         self._begin_anew()
 
     def update(self, result: FrameResult) -> Iterator[FrameResult]:
-        """Yields the frames that need no later ones any more, now that this one has come.
+        """Takes the next frame; yields each waiting frame that is now complete, in order.
 
-        Another video begins anew. Of a frame that could not be read, nothing is known: it is no
-        absence. Those before it are smoothed without later ones; it, and pictures, stay as they
-        are.
+        A frame of another video ends all tracks. A frame that could not be read does not count as
+        an absence of any face: the frames before it are yielded at once, smoothed without later
+        ones, and then the frame itself, unchanged. Still pictures are also yielded unchanged.
 
         Raises:
             ValueError: The frame has an earlier time than the one before.
@@ -64,12 +64,12 @@ class Follower:
             yield self._smoothed(*self._waiting.popleft())
 
     def finish(self) -> Iterator[FrameResult]:
-        """Yields the frames that still wait: no more will come, or not soon."""
+        """Yields the frames that still wait, smoothed without later ones."""
         while self._waiting:
             yield self._smoothed(*self._waiting.popleft())
 
     def interrupt(self) -> None:
-        """Says that nobody was in sight: after a long drop, a face is a new one."""
+        """Records that no face was in sight, so that faces seen after a long gap get new tracks."""
         if self._last is not None and self._last.time_seconds is not None:
             self._tracker.update([], self._last.time_seconds)
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+TIME_CONSTANT_SECONDS = 0.3
+"""Of smoothing from the past alone."""
 HALF_WIDTH_SECONDS = 0.5
 """Smoothing looks this far back and ahead, so a frame waits for those up to this much later."""
 MAX_HALF_WIDTH_SECONDS = 2.0
@@ -18,10 +20,7 @@ class CausalSmoother:
 
     wait_seconds = 0.0
 
-    def __init__(self, time_constant_seconds: float = 0.3) -> None:
-        if not time_constant_seconds > 0:
-            raise ValueError(f"time_constant_seconds must be > 0: {time_constant_seconds}")
-        self._time_constant = time_constant_seconds
+    def __init__(self) -> None:
         self._states: dict[int, tuple[float, dict[str, float]]] = {}  # time, probabilities
 
     def add(self, time_seconds: float, by_track: Mapping[int, Mapping[str, float]]) -> None:
@@ -33,14 +32,14 @@ class CausalSmoother:
         Raises:
             ValueError: A track was seen at a later time already.
         """
-        oldest = time_seconds - 10 * self._time_constant
+        oldest = time_seconds - 10 * TIME_CONSTANT_SECONDS
         self._states = {track: state for track, state in self._states.items() if state[0] >= oldest}
         for track, probabilities in by_track.items():
             seen, smoothed = self._states.get(track, (time_seconds, dict(probabilities)))
             elapsed = time_seconds - seen
             if not elapsed >= 0:
                 raise ValueError(f"time must not go backwards: {time_seconds} after {seen}")
-            gain = 1 - math.exp(-elapsed / self._time_constant)
+            gain = 1 - math.exp(-elapsed / TIME_CONSTANT_SECONDS)
             smoothed = {key: s + gain * (probabilities[key] - s) for key, s in smoothed.items()}
             self._states[track] = time_seconds, smoothed
 

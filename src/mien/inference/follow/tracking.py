@@ -1,4 +1,4 @@
-"""Which face is which through a video."""
+"""Tracking: gives the same face the same number from frame to frame."""
 
 import math
 from collections.abc import Sequence
@@ -9,6 +9,8 @@ import numpy as np
 from mien.inference.assignment import assign
 from mien.inference.detection import Box, overlaps
 
+MAX_ABSENCE_SECONDS = 1.0
+"""For how long a face may be out of sight and keep its identity."""
 MAX_EXTRAPOLATION_SECONDS = 0.3
 """For how long a face that is out of sight is taken to move on as it did."""
 VELOCITY_SECONDS = 0.2
@@ -62,15 +64,12 @@ class _Track:
 
 
 class Tracker:
-    """Tells which face is which from frame to frame, by overlap, motion and size.
+    """Matches the faces of each frame to those of earlier frames, by overlap, motion and size.
 
     Frames may come at any, also varying, rate.
     """
 
-    def __init__(self, max_absence_seconds: float = 1.0) -> None:
-        if not max_absence_seconds >= 0:
-            raise ValueError(f"max_absence_seconds must be ≥ 0: {max_absence_seconds}")
-        self._max_absence = max_absence_seconds
+    def __init__(self) -> None:
         self._tracks: list[_Track] = []
         self._last_id = 0
         self._time = -math.inf
@@ -83,7 +82,7 @@ class Tracker:
         """Returns the identity of each face of the next frame, in the order of the boxes.
 
         Identities count from 1 and are never reused. A face that was absent for up to
-        `max_absence_seconds` keeps its own; after that it is a new face. Between two frames that
+        `MAX_ABSENCE_SECONDS` keeps its own; after that it is a new face. Between two frames that
         both show it, it was not absent, however far apart they are.
 
         Raises:
@@ -92,7 +91,7 @@ class Tracker:
         if not time_seconds >= self._time:
             raise ValueError(f"time must not go backwards: {time_seconds} after {self._time}")
         self._time = time_seconds
-        oldest = time_seconds - self._max_absence - _TIME_TOLERANCE
+        oldest = time_seconds - MAX_ABSENCE_SECONDS - _TIME_TOLERANCE
         self._tracks = [t for t in self._tracks if not t.missed or t.seen >= oldest]
         for track in self._tracks:
             track.missed = True  # until it is found below

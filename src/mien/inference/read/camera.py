@@ -108,8 +108,8 @@ def watch(camera: Camera, stop: threading.Event) -> Iterator[FrameResult | Lost]
             that takes up to 10 s.
 
     Raises:
-        MissingError: The camera cannot be opened, before it was for the first time.
-        BadInputError: It gives no pictures that can be read, likewise; or a file is damaged.
+        MissingError: The camera cannot be opened at the start; later, that is a `Lost`.
+        BadInputError: It gives no readable pictures at the start; or a file is damaged.
     """
     if isinstance(camera.location, Path):
         yield from _paced(camera.name, camera.location, stop)

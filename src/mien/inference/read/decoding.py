@@ -52,7 +52,7 @@ class _Reading:
     num_lost: int = 0
 
     def lose(self, damage: str, pts: int | None) -> None:
-        """Takes down that what comes is damaged, up to a key frame after it."""
+        """Records damage that lasts until a good key frame after it."""
         if self.damage is None:
             self.damage = damage
         if pts is not None:
@@ -64,13 +64,13 @@ class _Reading:
         return frame.key_frame and not frame.is_corrupt and late
 
     def fail(self, error: Exception) -> None:
-        """Takes an error down."""
+        """Records the error that ended reading."""
         self.problem, self.passes = reason_of(error), getattr(error, "errno", None) in PASSING
 
 
 @dataclass(frozen=True)
-class Lost:
-    """So many frames were damaged."""
+class DamagedFrames:
+    """Stands for damaged frames in the sequence: how many, and why."""
 
     num_frames: int
     error: str
@@ -78,7 +78,7 @@ class Lost:
 
 def timed_frames(
     path: Path, container: "InputContainer", end: Fraction | None
-) -> "Iterator[tuple[Fraction, av.VideoFrame | Lost]]":
+) -> "Iterator[tuple[Fraction, av.VideoFrame | DamagedFrames]]":
     """Returns frames with their times; after the last good one, the error if there is one."""
     from av.error import FFmpegError
 
@@ -120,7 +120,7 @@ def timed_frames(
                     by_time = round((time - before) * Fraction(rate)) - 1
                     reading.num_lost = max(reading.num_lost, by_time)
                 error = f"{path}: damaged from {since} to {seconds_of(time)} ({reading.damage})"
-                yield time, Lost(reading.num_lost, error)
+                yield time, DamagedFrames(reading.num_lost, error)
                 reading.damage, reading.damaged_at, reading.num_lost = None, None, 0
             before = time
             yield time, frame

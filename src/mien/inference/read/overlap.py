@@ -1,4 +1,4 @@
-"""Work that overlaps: items are made in a thread of their own, a bounded number ahead."""
+"""Producing items ahead of their use, in a thread of its own and with a bounded queue."""
 
 import sys
 import threading
@@ -10,21 +10,21 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 PATIENCE_SECONDS = 120.0
-"""How long a picture, or the next frame of a video, may take until it is given up."""
+"""How long reading a picture, or the next frame of a video, may take."""
 
 _JOIN_SECONDS = 10.0
 
 
 def ahead(items: Iterable[T], weigh: Callable[[T], float]) -> Generator[T, None, None]:
-    """Yields the items in their order; a thread of its own makes them before they are asked for.
+    """Yields the items in their order; a thread produces them ahead of the consumer.
 
-    What the items raise is raised here, after those before it. Closing the generator ends the
-    thread once it is done with the item in hand, and closes `items` there.
+    An exception of `items` is raised here, after the items before it. Closing the generator lets
+    the thread finish its current item, closes `items` in that thread, and ends it.
 
     Args:
-        items: Iterated over in the thread, from the first `next` on.
-        weigh: What part of the room an item takes; those that wait take up to 1 together, but
-            one may always wait, however heavy.
+        items: Iterated over in the thread, which starts with the first `next`.
+        weigh: Returns an item's share of the queue. Waiting items sum to at most 1, but one item
+            may always wait, however heavy.
     """
     handover = Handover(weigh)
     # A daemon: a generator that somebody keeps, half used, must not keep the program from ending.
@@ -43,10 +43,10 @@ def ahead(items: Iterable[T], weigh: Callable[[T], float]) -> Generator[T, None,
 
 
 def within(seconds: float, call: Callable[[], T]) -> T:
-    """Returns what a call returns, which runs in a thread of its own.
+    """Returns the result of `call`, which runs in a thread of its own.
 
     Raises:
-        TimeoutError: It has not returned in time; the thread is left to itself.
+        TimeoutError: It took longer than `seconds`; the thread is not stopped.
     """
     answer: Future[T] = Future()
 
@@ -61,14 +61,15 @@ def within(seconds: float, call: Callable[[], T]) -> T:
 
 
 class Handover(Generic[T]):
-    """Items that wait for their turn between two threads."""
+    """A bounded queue between a producing and a consuming thread."""
 
     def __init__(self, weigh: Callable[[T], float] | None = None) -> None:
         """Begins empty.
 
         Args:
-            weigh: What part of the room an item takes: who puts one waits until there is room.
-                Without it nobody waits: of items of one type in a row the latest stays.
+            weigh: Returns an item's share of the queue; the producer waits while the queue is full.
+                Without it the producer never waits: an item replaces a waiting one of the same
+                type, so only the newest frame is kept.
         """
         self._weigh = weigh
         self._changed = threading.Condition()
@@ -78,7 +79,7 @@ class Handover(Generic[T]):
         self._error: BaseException | None = None
 
     def fill(self, items: Iterable[T]) -> None:
-        """Puts all items, and then says what ended them; closes them if nobody takes them."""
+        """Puts all items, then their end or exception; stops once `leave` was called."""
         try:
             iterator = iter(items)
             try:
@@ -94,7 +95,7 @@ class Handover(Generic[T]):
             self._end(error)
 
     def has_come(self) -> bool:
-        """Returns once there is an item, or False at the end; raises what ended them."""
+        """Waits; returns whether there is an item, False at the end; raises what `items` raised."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._is_over)
             if not self._waiting and self._error is not None:
@@ -102,7 +103,7 @@ class Handover(Generic[T]):
             return bool(self._waiting)
 
     def take(self) -> tuple[T] | None:
-        """Returns the next item once there is one, or None at the end; raises what ended them."""
+        """Waits; returns a tuple of the next item, None at the end; raises what `items` raised."""
         with self._changed:
             if not self.has_come():
                 return None
@@ -112,7 +113,7 @@ class Handover(Generic[T]):
             return (item,)
 
     def leave(self) -> None:
-        """Says that no more will be taken; whoever waits for an item has None."""
+        """Ends consumption: drops waiting items, and lets a waiting `take` return None."""
         with self._changed:
             self._is_over = self._is_left = True
             self._waiting.clear()

@@ -1,4 +1,4 @@
-"""How far reading has come."""
+"""Progress of reading, for a progress bar."""
 
 from collections.abc import Callable, Sequence
 
@@ -9,11 +9,11 @@ from mien.inference.results import FrameResult
 
 
 class Progress:
-    """Counts what was read: seconds of video, or pictures where there is no video. A sink, too.
+    """A sink that counts the seconds of video read so far; pictures, if there is no video.
 
     Attributes:
-        total: Of all sources; a video that does not say how long it is counts as nothing.
-        advance: Is told how much is read.
+        total: The count at the end; a video whose file states no duration adds nothing.
+        advance: Called with the count so far; set it to a bar's function.
     """
 
     def __init__(self, sources: Sequence[Source], sampling: Sampling) -> None:

@@ -22,6 +22,12 @@ class Sampling:
 
     Raises:
         UsageError: A step is not positive, both are given, or the times are not in order.
+
+    Example:
+        >>> from mien.inference import Analyzer, Sampling
+        >>> sampling = Sampling(every_seconds=1.0, start_seconds=0.5)
+        >>> [frame.time_seconds for frame in Analyzer().stream("clip.mp4", sampling)]
+        [1.0]
     """
 
     every_frames: int = 1

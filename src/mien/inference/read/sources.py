@@ -76,6 +76,11 @@ def find_sources(arguments: Iterable[str | Path]) -> list[Source]:
         MissingError: An argument names nothing that is there.
         BadInputError: A folder has no picture or video in it.
         UsageError: An argument is a URL.
+
+    Example:
+        >>> from mien.inference import find_sources
+        >>> [source.name for source in find_sources(["examples", "clip.mp4"])]
+        ['examples/astronaut.jpg', 'clip.mp4']
     """
     return [source for argument in arguments for source in _expand(str(argument))]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mien.errors import BadInputError
 from mien.inference.read.containers import open_video
-from mien.inference.read.decoding import Lost, seconds_of, timed_frames
+from mien.inference.read.decoding import DamagedFrames, seconds_of, timed_frames
 from mien.inference.read.sampling import Sampling
 from mien.inference.read.upright import Upright
 from mien.inference.results import FrameResult
@@ -16,10 +16,10 @@ from mien.inference.results import FrameResult
 
 @dataclass
 class Pulse:
-    """Tells a watcher in another thread whether reading goes on.
+    """A counter by which another thread sees whether reading still makes progress.
 
     Attributes:
-        num_frames: Decoded in this process so far, of all videos.
+        num_frames: Frames that this process has decoded so far, in all videos.
     """
 
     num_frames: int = 0
@@ -60,7 +60,7 @@ def read_frames(path: Path, sampling: Sampling | None = None) -> Iterator[FrameR
         upright = Upright(getattr(container.streams.best("video"), "sample_aspect_ratio", None))
         index = -1
         for time, frame in timed_frames(path, container, end):
-            if isinstance(frame, Lost):
+            if isinstance(frame, DamagedFrames):
                 index += frame.num_frames
                 if time >= start:
                     yield FrameResult(str(path), error=frame.error)

@@ -1,9 +1,9 @@
-"""Pictures and frames → the same with the faces in them; between two frames, also by their motion.
+"""Finds the faces in pictures and frames; in videos, may interpolate them between two frames.
 
-A face moves little from one frame of a video to the next. Where the detector, at two frames a few
-apart, finds the same faces, those of the frames between lie on the straight line; where it does
-not (a face comes or goes, a cut, a quick move), the frame in the middle is looked at too, and each
-half is treated the same way.
+A face moves little from one frame of a video to the next. If the detector finds the same faces in
+two frames a few apart, their boxes in the frames between are interpolated along straight lines. If
+not (a face comes or goes, a cut, a quick move), the detector also runs on the frame in the middle,
+and each half is treated the same way.
 """
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -17,15 +17,15 @@ from mien.inference.detection import Detection, Detector, overlaps
 from mien.inference.results import FrameResult
 
 MAX_EVERY = 30
-"""So many frames at most lie from one that is looked at to the next: they wait in memory."""
+"""The largest `every`: the frames between two detections wait in memory."""
 MAX_GAP_SECONDS = 0.5
-"""Frames further apart are all looked at: faces do not move straight for that long."""
+"""The detector runs on every frame between two that are further apart: motion is not straight."""
 MIN_OVERLAP = 0.5
 """Two faces at both ends of a gap are one if their intersection over union is at least this."""
 
 
 def check_every(every: int) -> int:
-    """Returns how many frames lie from one that is looked at to the next.
+    """Returns `every`, the number of frames from one detection to the next, if it is in range.
 
     Raises:
         UsageError: It is not 1 to 30.
@@ -41,9 +41,10 @@ def detect_faces(
     """Yields the pictures in their order, each with its faces.
 
     Args:
-        pictures: Those whose faces are known already, or that could not be read, stay as they are.
-        detector: Looks at every still picture, and at every `every`-th frame of a video at least.
-        every: Frames from one that is looked at to the next; 1 looks at all.
+        pictures: Pictures and frames. Those that have `detections` already, or have no pixels, are
+            passed on unchanged.
+        detector: Runs on every still picture, and at least on every `every`-th frame of a video.
+        every: The number of frames from one detection to the next; 1 detects in all.
     """
     before: FrameResult | None = None  # the last frame that was looked at
     waiting: list[FrameResult] = []  # frames that follow it
@@ -76,7 +77,7 @@ def _look_at(frame: FrameResult, detector: Detector) -> FrameResult:
 def _settle(
     before: FrameResult | None, frames: Sequence[FrameResult], detector: Detector
 ) -> list[FrameResult]:
-    """Returns frames with their faces, given the one before them; the last is looked at."""
+    """Returns the frames with their faces: detected in the last, interpolated before it."""
     if not frames:
         return []
     assert before is not None

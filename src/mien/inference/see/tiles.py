@@ -1,6 +1,6 @@
-"""Long pictures, such as screenshots of whole pages and panoramas, looked at in pieces.
+"""Detects faces in very long pictures (page screenshots, panoramas) tile by tile.
 
-Shrunk as a whole to what a detector takes, faces in them would be too small to be found.
+Shrunk as a whole to a detector's input size, their faces would be too small to find.
 """
 
 from collections.abc import Callable, Iterator

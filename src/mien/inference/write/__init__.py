@@ -1,1 +1,1 @@
-"""Results → lines, tables, pictures and videos; and tables back."""
+"""Results → lines, tables, pictures and videos; and reading such tables again."""

@@ -1,4 +1,4 @@
-"""Search: a recipe and what to vary → trials, each a whole training, and the best recipe."""
+"""Hyperparameter search: recipe and search space → trials, each a whole training; best recipe."""
 
 from mien.training.search.result import SearchResult, Trial
 from mien.training.search.run import search

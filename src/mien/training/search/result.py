@@ -1,4 +1,4 @@
-"""What a search found: its trials and the best of them, and the files that hold them.
+"""The result of a search: its trials, the best one, and the files that are written.
 
 study.db      the study, unless it lives elsewhere
 trials.csv    one row per trial
@@ -53,7 +53,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """The trials of a study, and what is best among the complete ones.
+    """The trials of a study, and the best of the complete ones.
 
     Attributes:
         metric: `accuracy` (more is better) or `log_loss` (less is better).
@@ -68,13 +68,13 @@ class SearchResult:
     recipe: Recipe | None
 
     def to_json_dict(self) -> dict[str, Any]:
-        """Returns it as JSON types, without the recipe."""
+        """Returns metric, best trial and all trials as JSON's types; not the recipe."""
         page = asdict(self)
         return {key: page[key] for key in ("metric", "best", "trials")}
 
 
 def result_of(study: optuna.Study, space: SearchSpace) -> SearchResult:
-    """Returns what a study of that space has found so far."""
+    """Returns the result of a study so far."""
     found = [trial for trial in study.get_trials(deepcopy=False) if trial.params]
     trials = tuple(as_trial(trial, space) for trial in found)
     complete = [trial for trial in trials if trial.state == "complete"]
@@ -91,7 +91,7 @@ def result_of(study: optuna.Study, space: SearchSpace) -> SearchResult:
 
 
 def as_trial(trial: FrozenTrial, space: SearchSpace) -> Trial:
-    """Returns a trial of the study in our words."""
+    """Returns Optuna's trial as a `Trial`."""
     values = trial.intermediate_values
     epoch = kept_epoch(values, space.recipe) if values else None
     state = trial.state.name.lower().replace("fail", "stopped")
@@ -106,7 +106,7 @@ def as_trial(trial: FrozenTrial, space: SearchSpace) -> Trial:
 
 
 def kept_epoch(values: Mapping[int, float], recipe: Recipe) -> int:
-    """Returns the epoch whose weights training would keep, of the values by epoch."""
+    """Returns the epoch whose weights training would keep, given the metric of each epoch."""
     if recipe.train.keep == "last":
         return max(values)
     sign = 1 if recipe.train.selection_metric == "accuracy" else -1
@@ -114,7 +114,7 @@ def kept_epoch(values: Mapping[int, float], recipe: Recipe) -> int:
 
 
 def short(value: object) -> str:
-    """Returns a setting's value with four digits at the most where it is a fraction."""
+    """Returns a setting's value as text; floats with at most four digits."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
@@ -152,7 +152,7 @@ def draw_result(output: Path, result: SearchResult, space: SearchSpace) -> None:
 
 
 def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Writes a CSV that is there whole or not at all."""
+    """Writes a CSV file, whole or not at all."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([header, *rows])
     with write_whole(path) as file:

@@ -1,4 +1,4 @@
-"""The trials of a search.
+"""Runs the trials of a search.
 
 Optuna keeps the study in a database, so that a search can be stopped, gone on with, and shared by
 processes on one or several machines.
@@ -72,11 +72,11 @@ def search(
     storage: str | None = None,
     prune: bool = True,
 ) -> SearchResult:
-    """Returns the trials and the best of them, when `num_trials` are finished in all.
+    """Returns all trials and the best one, once the study has `num_trials` finished trials.
 
-    The same call goes on with a study that was stopped; calls at the same time share it, and may
-    run one trial more each. A finite space ends the search early, when all of it was tried. After
-    every trial `output` holds the table and the best recipe, at the end the plots.
+    Calling it again continues a study that was stopped. Several calls at once share one study; each
+    may run one trial too many. If the search space is finite, the search ends when all of it was
+    tried. After every trial, `output` gets the table and the best recipe; at the end, the plots.
 
     Args:
         recipe: A recipe's name or file.

@@ -1,4 +1,4 @@
-"""What a search varies: `KEY=VALUES` in words → knobs, checked on the recipe before anything runs.
+"""The search space: `--search KEY=VALUES` → distributions, checked before anything is trained.
 
 optimizer.lr=log(1e-4,1e-2)      a number, uniform in its logarithm
 optimizer.momentum=uniform(0,1)  a number, uniform
@@ -8,7 +8,6 @@ optimizer.name=adam,adamax,sgd   one of a list; values as in a recipe file, bare
 
 import math
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from mien.errors import UsageError
 from mien.labels import nearest
 from mien.recipes import Recipe, load_recipe
-from mien.recipes.recipe import parse_recipe
+from mien.recipes.recipe import parse_recipe, parse_value, put
 
 Distribution = CategoricalDistribution | FloatDistribution | IntDistribution
 
@@ -39,7 +38,7 @@ FIXED = {
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """A recipe and the knobs that a search turns on it.
+    """A recipe and the knobs of it that a search varies.
 
     Attributes:
         recipe: What the knobs are turned on.
@@ -52,7 +51,7 @@ class SearchSpace:
 
     @property
     def metric(self) -> str:
-        """What a trial is judged by: `accuracy` (more is better) or `log_loss` (less is)."""
+        """The metric of a trial: `accuracy` (more is better) or `log_loss` (less is better)."""
         return self.recipe.train.selection_metric
 
     @property
@@ -66,7 +65,7 @@ class SearchSpace:
         return [key for key, values in self.knobs.items() if getattr(values, "log", False)]
 
     def suggest(self, trial: optuna.Trial) -> dict[str, Any]:
-        """Returns what a trial draws, by key."""
+        """Returns the values that Optuna draws for a trial, by key."""
         params: dict[str, Any] = {}
         for key, values in self.knobs.items():
             if isinstance(values, CategoricalDistribution):
@@ -78,9 +77,9 @@ class SearchSpace:
         return params
 
     def settings(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns the values of what was drawn, as the recipe takes them."""
+        """Returns drawn values as recipe values: texts of a list are parsed as TOML."""
         return {
-            key: _value(params[key]) if isinstance(params[key], str) else params[key]
+            key: parse_value(params[key]) if isinstance(params[key], str) else params[key]
             for key in self.knobs
             if key in params
         }
@@ -93,20 +92,14 @@ class SearchSpace:
         """
         page = self.recipe.model_dump()
         for key, value in settings.items():
-            *sections, name = key.split(".")
-            place = page
-            for section in sections:
-                place = place.setdefault(section, {})
-                if not isinstance(place, dict):
-                    raise UsageError(f"--search {key}: {section!r} is no section")
-            place[name] = value
+            put(page, key.split("."), value, f"--search {key}")
         return parse_recipe(page, "--search")
 
 
 def read_space(
     recipe: str | Path, settings: Sequence[str], searches: Sequence[str]
 ) -> tuple[SearchSpace, list[Recipe]]:
-    """Returns the space, and recipes in which every listed value and every end of a range occurs.
+    """Returns the search space, and recipes that together try every listed value and range end.
 
     Args:
         recipe: A recipe's name or file.
@@ -196,7 +189,7 @@ def split_list(text: str) -> list[str]:
 def _probes(key: str, distribution: Distribution) -> list[Any]:
     """Returns all values of a list; of a range, both ends and a number between."""
     if isinstance(distribution, CategoricalDistribution):
-        values = [_value(str(choice)) for choice in distribution.choices]
+        values = [parse_value(str(choice)) for choice in distribution.choices]
         for place, value in enumerate(values):
             if value in values[:place]:
                 raise UsageError(f"--search: {key} lists {value!r} twice")
@@ -211,11 +204,3 @@ def _count(distribution: Distribution) -> float:
     if isinstance(distribution, IntDistribution):
         return distribution.high - distribution.low + 1
     return math.inf
-
-
-def _value(text: str) -> Any:
-    """Returns the value that a text means in a recipe file; bare words are text."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except (tomllib.TOMLDecodeError, RecursionError):
-        return text

@@ -1,4 +1,4 @@
-"""The study of a search: its database, its signs of life, and what it is a study of."""
+"""The Optuna study of a search: its database, its heartbeat, and the check of its definition."""
 
 import json
 import time
@@ -28,7 +28,7 @@ _DEFINITION = "definition"
 
 @contextmanager
 def open_study(url: str, name: str, metric: str, pruner: BasePruner) -> Iterator[optuna.Study]:
-    """Yields the study of that name, made where there is none; Optuna keeps quiet meanwhile.
+    """Yields the study of that name, created if missing; silences Optuna meanwhile.
 
     Args:
         url: Of the database, as SQLAlchemy takes it.
@@ -61,7 +61,7 @@ def open_study(url: str, name: str, metric: str, pruner: BasePruner) -> Iterator
 
 
 def check_definition(study: optuna.Study, definition: dict[str, Any], output: Path) -> None:
-    """Keeps what the study is of; raises UsageError if it is a study of something else."""
+    """Stores the definition in a new study; raises UsageError if an existing one has another."""
     ours = json.loads(json.dumps(definition))
     theirs = study.user_attrs.get(_DEFINITION)
     if theirs is None:

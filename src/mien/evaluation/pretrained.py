@@ -1,19 +1,20 @@
-"""What the models that come with mien are for, and how good."""
+"""The models that come with mien: purpose, size and accuracy."""
 
 from typing import Any
 
 from mien.evaluation.report import read_report
-from mien.model_folder import INSIDE, read_config, resolve
+from mien.model_folder import PRETRAINED, read_config, resolve
 
 
-def describe_inside() -> list[dict[str, Any]]:
-    """Returns what the models that come with mien are for and how good, ready for JSON.
+def describe_pretrained() -> list[dict[str, Any]]:
+    """Returns purpose, size and accuracy of each model that comes with mien, ready for JSON.
 
-    Keys: `name`, `purpose`, `architecture`, `parameters`, and `accuracy` on the split that each was
-    selected on: by what it is held against, the best of one view and test-time views.
+    Keys: `name`, `purpose`, `architecture`, `parameters` and `accuracy`. The accuracy is on the
+    split that the model was selected on, against labels and against votes; of one view and
+    test-time views it is the better one.
     """
     rows = []
-    for name, purpose in INSIDE.items():
+    for name, purpose in PRETRAINED.items():
         config = read_config(resolve(name))
         record = config.training
         accuracy: dict[str, dict[str, Any]] = {}

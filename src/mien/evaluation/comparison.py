@@ -1,4 +1,4 @@
-"""Models on the same faces: paired differences with intervals, and seeds of one recipe."""
+"""Compares models on the same faces: paired differences with intervals; means over seeds."""
 
 import json
 import statistics
@@ -24,7 +24,7 @@ class Difference:
     """How much more accurate a model is than the reference, on the same faces.
 
     Attributes:
-        model, reference: What they are called.
+        model, reference: The two models' names.
         accuracy_difference: Accuracy of the model less that of the reference.
         accuracy_difference_ci95: Its 95 % interval, by paired bootstrap.
         num_only_model_right, num_only_reference_right: Faces that one of them alone decided
@@ -61,24 +61,32 @@ class Group:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Differences of all models to the first, and the groups that seeds of one recipe make."""
+    """The difference of each model to the first, and groups of models that differ by seed alone."""
 
     differences: tuple[Difference, ...]
     groups: tuple[Group, ...]
 
     def to_json_dict(self) -> dict[str, Any]:
-        """Returns both as JSON's own types."""
+        """Returns differences and groups as JSON's types."""
         return json.loads(json.dumps(asdict(self)))
 
 
 def compare(evaluations: Sequence[Evaluation]) -> Comparison:
-    """Returns how models differ that were evaluated on the same faces.
+    """Returns how models that were evaluated on the same faces differ.
 
     Args:
         evaluations: Of two models or more; the first is the reference.
 
     Raises:
         ValueError: There are fewer than two, or they are of different faces.
+
+    Example:
+        >>> from mien.data import read
+        >>> from mien.evaluation import collect, compare
+        >>> faces = read("faces.csv")
+        >>> comparison = compare([collect(model, faces) for model in ("default", "fer2013")])
+        >>> [(each.model, each.reference) for each in comparison.differences]
+        [('fer2013', 'default')]
     """
     if len(evaluations) < 2:
         raise ValueError("a comparison takes two models or more")
@@ -178,7 +186,7 @@ def _group(members: dict[int, Evaluation]) -> Group:
 
 
 def _recipe_and_seed(config: ModelConfig) -> tuple[str, int | None]:
-    """Returns what seeds of one recipe have in common, as text, and the seed; None without one."""
+    """Returns a key that runs of one recipe share, and the run's seed (None if not recorded)."""
     record = config.training
     train = {**record.recipe.get("train", {}), "seed": None}
     shared = [{**record.recipe, "train": train}, record.train_hash, record.init]

@@ -1,4 +1,4 @@
-"""A batch of training faces as the network sees them."""
+"""Augmented training faces, as the network would see them, to look at."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +44,13 @@ def preview(recipe: Recipe, data: str | Path, num_faces: int = 64, epoch: int = 
     Raises:
         BadInputError: The data cannot be read or has no labels.
         UsageError: Recipe and faces do not go together.
+
+    Example:
+        >>> from mien.recipes import load_recipe
+        >>> from mien.training import preview
+        >>> batch = preview(load_recipe("mien_s"), "faces.csv", num_faces=8)
+        >>> batch.views.shape, batch.views.dtype
+        ((8, 44, 44), dtype('uint8'))
     """
     own = {"vote_weight": 0.0, "teacher_weight": 0.0, "selection_truth": "labels"}
     recipe = recipe.model_copy(update={"train": recipe.train.model_copy(update=own)})
@@ -70,7 +77,14 @@ def preview(recipe: Recipe, data: str | Path, num_faces: int = 64, epoch: int = 
 
 
 def draw_preview(batch: Preview, recipe_name: str) -> "Figure":
-    """Returns the figure of a previewed batch, each face with its class."""
+    """Returns the figure of a previewed batch, each face with its class.
+
+    Example:
+        >>> from mien.recipes import load_recipe
+        >>> from mien.training import draw_preview, preview
+        >>> batch = preview(load_recipe("mien_s"), "faces.csv", num_faces=8)
+        >>> draw_preview(batch, "mien_s").savefig("batch.png")
+    """
     from mien.plots import draw_face_grid
 
     side = batch.views.shape[1]

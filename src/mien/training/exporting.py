@@ -1,4 +1,4 @@
-"""A run → a model folder, with torch and ONNX held to the same logits."""
+"""A run → a model folder, whose ONNX network is checked to give torch's logits."""
 
 import contextlib
 import glob
@@ -63,17 +63,23 @@ def export(
     Args:
         run: The run folder.
         output: The model folder to make; must not exist or be empty.
-        keep: Which epoch; None means as the run's recipe says.
-        data: Where the run's data is now, if it was moved. Where it is not found, the card lacks
-            the figures with test-time views, and a warning says so.
-        votes: Likewise the votes.
-        teacher: Likewise the teachers, all of them.
-        half: Round the weights to half precision first and keep them so in `model.safetensors`,
-            which is half as large then.
+        keep: The `best` or the `last` epoch; None takes the recipe's `train.keep`.
+        data: The data's new path, if it was moved. Without the data, the model card lacks the
+            figures with test-time views, and a warning says so.
+        votes: The new path of the votes, if they were moved.
+        teacher: The new paths of all teachers, if any was moved.
+        half: Round the weights to half precision. `model.safetensors` is then half as large.
 
     Raises:
         MissingError: The folder is no run, or has no checkpoint yet.
         UsageError: The output is taken.
+
+    Example:
+        >>> from mien import Classifier
+        >>> from mien.training import export
+        >>> folder = export("runs/first", "exported", keep="last")
+        >>> Classifier(folder).config.architecture
+        'logistic'
     """
     run = Path(run)
     recipe, info = run_folder.read_recipe(run), run_folder.read_info(run)
@@ -97,7 +103,7 @@ def export_run(
     selection: FaceSet | None,
     half: bool = False,
 ) -> Path:
-    """Returns the model folder, as `export` does, given the faces that the run selected on."""
+    """Returns the model folder as `export` does; `selection` are the run's selection faces."""
     recipe, info = run_folder.read_recipe(run), run_folder.read_info(run)
     content = checkpoint.read(run)
     if content is None:
@@ -204,13 +210,13 @@ def write_model_folder(
         net: The network; left in evaluation mode on the CPU.
         config: Becomes `config.json` and the metadata of `model.onnx`.
         in_channels: Channels that the network takes.
-        half: Keep the weights, which half precision must hold exactly, as such.
+        half: Store the weights in half precision, which must hold them exactly.
 
     Raises:
         MienError: The exported network gives other logits; nothing should use it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    classifier = FaceClassifier(
+    face_classifier = FaceClassifier(
         net.cpu(),
         mean=config.mean,
         std=config.std,
@@ -225,9 +231,9 @@ def write_model_folder(
         weights.update(floats)
     content = safetensors.torch.save(weights, {"architecture": config.architecture})
     (folder / WEIGHTS).write_bytes(content)  # save_file would make it readable to its owner alone
-    write_onnx(classifier, config, folder / NETWORK)
+    write_onnx(face_classifier, config, folder / NETWORK)
     _write_texts(folder, config)
-    difference = parity(classifier, Classifier(folder))
+    difference = parity(face_classifier, Classifier(folder))
     if not difference < PARITY:
         raise MienError(
             f"{folder / NETWORK}: logits differ from torch's by {difference:.2g}; "
@@ -236,7 +242,7 @@ def write_model_folder(
 
 
 def _describe(folder: Path, config: ModelConfig) -> None:
-    """Writes anew what a model folder says of its network: metadata, config, model card."""
+    """Rewrites the description in a model folder: ONNX metadata, config and model card."""
     model = onnx.load(folder / NETWORK)
     onnx.helper.set_model_props(model, {METADATA_KEY: config.to_json()})
     onnx.save(model, folder / NETWORK)
@@ -249,7 +255,7 @@ def _write_texts(folder: Path, config: ModelConfig) -> None:
     write_manifest(folder)
 
 
-def write_onnx(classifier: FaceClassifier, config: ModelConfig, path: Path) -> None:
+def write_onnx(face_classifier: FaceClassifier, config: ModelConfig, path: Path) -> None:
     """Writes the network as ONNX: `faces` uint8 `[N, s, s, C]` → `logits` float `[N, K]`."""
     size, channels = config.input_size, config.channels
     example = torch.zeros(2, size, size, channels, dtype=torch.uint8)
@@ -260,7 +266,7 @@ def write_onnx(classifier: FaceClassifier, config: ModelConfig, path: Path) -> N
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")  # the exporter warns of its own internals
             program = torch.onnx.export(
-                classifier,
+                face_classifier,
                 (example,),
                 input_names=["faces"],
                 output_names=["logits"],
@@ -283,7 +289,7 @@ def write_onnx(classifier: FaceClassifier, config: ModelConfig, path: Path) -> N
     onnx.save(model, path)
 
 
-def parity(classifier: FaceClassifier, exported: Classifier) -> float:
+def parity(face_classifier: FaceClassifier, exported: Classifier) -> float:
     """Returns the largest difference of a logit between torch and ONNX, at N = 1 and N = 7.
 
     Where the largest logit exceeds 1, the difference is given as a part of it.
@@ -299,7 +305,7 @@ def parity(classifier: FaceClassifier, exported: Classifier) -> float:
         ramp = np.linspace(0, 255, config.input_size).astype(np.uint8)
         faces[::2] = ramp[None, :, None, None]
         with torch.no_grad():
-            expected = classifier(torch.from_numpy(faces)).numpy()
+            expected = face_classifier(torch.from_numpy(faces)).numpy()
         actual = exported.run(faces)
         scale = max(1.0, float(np.abs(expected).max()))
         largest = max(largest, float(np.abs(expected - actual).max()) / scale)

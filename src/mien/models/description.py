@@ -25,6 +25,12 @@ def describe(name: str) -> dict[str, Any]:
 
     Raises:
         UsageError: No such architecture.
+
+    Example:
+        >>> from mien.models import describe
+        >>> facts = describe("logistic")
+        >>> facts["parameters"], facts["input"]
+        (16135, '1x48x48')
     """
     entry = architecture(name)
     net = create_model(name)
@@ -43,6 +49,12 @@ def layer_table(name: str) -> list[Layer]:
 
     Raises:
         UsageError: No such architecture.
+
+    Example:
+        >>> from mien.models import layer_table
+        >>> layer = layer_table("logistic")[-1]
+        >>> layer.name, layer.kind, layer.shape, layer.parameters
+        ('head', 'Linear', (7,), 16135)
     """
     import torchinfo
 

@@ -18,7 +18,7 @@ from mien.inference.see.crop import cut
 from mien.inference.see.detectors import create_detector
 from mien.labels import canonical_expression, nearest
 from mien.model_folder import ModelConfig, read_config, resolve
-from mien.models import FaceClassifier, load_classifier
+from mien.models import FaceClassifier, load_face_classifier
 from mien.pictures import read_picture
 from mien.plots.explanation import draw_activations, draw_contributions, draw_evidence, draw_filters
 from mien.views import centre_crop
@@ -26,14 +26,14 @@ from mien.views import centre_crop
 Finding = GradCam | PixelContributions | Filters | list[Activation]
 
 METHODS: dict[str, Callable[[FaceClassifier, np.ndarray, int], Finding]] = {
-    "activations": lambda classifier, view, _: activations(classifier, view),
-    "filters": lambda classifier, _, __: filters(classifier),
+    "activations": lambda face_classifier, view, _: activations(face_classifier, view),
+    "filters": lambda face_classifier, _, __: filters(face_classifier),
     "gradcam": grad_cam,
     "integrated-gradients": integrated_gradients,
 }
 """Method → function of the network, the face as it sees it, and the expression's index."""
 
-OF_AN_EXPRESSION = ("gradcam", "integrated-gradients")
+EXPRESSION_METHODS = ("gradcam", "integrated-gradients")
 """The methods whose finding is about one expression."""
 
 
@@ -140,6 +140,12 @@ def explain(
         MissingError: No such picture or model.
         BadInputError: The picture is damaged or shows no face; the model is damaged.
         UsageError: No such method, detector or expression; or not for this network.
+
+    Example:
+        >>> from mien.explanation import explain
+        >>> explanation = explain("examples/astronaut.jpg", "gradcam", expression="surprise")
+        >>> explanation.perceived, explanation.explained
+        ('happy', 'surprise')
     """
     if method not in METHODS:
         raise UsageError(f"no method {method!r}{nearest(method, list(METHODS))}")
@@ -148,9 +154,9 @@ def explain(
     chosen = None if expression is None else _label_of(expression, config.labels)
     face, num_faces = find_face(picture, config, detector)
     view = centre_crop(face[None], config.input_size)[0]
-    classifier = load_classifier(folder)
+    face_classifier = load_face_classifier(folder)
     with torch.no_grad():
-        logits = classifier(as_batch(classifier, view))[0].numpy()
+        logits = face_classifier(as_batch(face_classifier, view))[0].numpy()
     probabilities = softmax(logits.astype(np.float64))
     perceived = int(probabilities.argmax())
     explained = perceived if chosen is None else chosen
@@ -163,7 +169,7 @@ def explain(
         probabilities=dict(zip(config.labels, probabilities.tolist(), strict=True)),
         perceived=config.labels[perceived],
         explained=config.labels[explained],
-        finding=METHODS[method](classifier, view, explained),
+        finding=METHODS[method](face_classifier, view, explained),
     )
 
 
@@ -183,6 +189,13 @@ def find_face(
         MissingError: No such picture.
         BadInputError: It is damaged, or no face is found in it.
         UsageError: No such detector.
+
+    Example:
+        >>> from mien import Classifier
+        >>> from mien.explanation import find_face
+        >>> face, num_faces = find_face("examples/astronaut.jpg", Classifier().config)
+        >>> face.shape, face.dtype, num_faces
+        ((48, 48), dtype('uint8'), 1)
     """
     finder = create_detector(detector)
     rgb = read_picture(picture)
@@ -196,7 +209,12 @@ def find_face(
 
 
 def draw(explanation: Explanation) -> Figure:
-    """Returns the figure of an explanation: the face, what the model read in it, the finding."""
+    """Returns the figure of an explanation: the face, what the model read in it, the finding.
+
+    Example:
+        >>> from mien.explanation import draw, explain
+        >>> draw(explain("examples/astronaut.jpg", "gradcam")).savefig("why.png")
+    """
     view = explanation.view
     title = (
         f"Perceived expression: {explanation.perceived}, {explanation.confidence:.0%}"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from mien.evaluation import Evaluation, compare, score
-from mien.evaluation.compare import bootstrap_interval, group_seeds, mcnemar_exact
+from mien.evaluation.comparison import bootstrap_interval, group_seeds, mcnemar_exact
 from mien.model_folder import ModelConfig
 
 LABELS = ("a", "b")
