@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mien.inference.analyzer import Analyzer
+from mien.inference.drawing import Detail
+from mien.inference.hiding import Hiding
 from mien.inference.read.sampling import Sampling
 from mien.inference.read.sources import Source
 from mien.inference.write.pictures import open_drawings
@@ -35,6 +37,8 @@ def predict(
     csv: str | Path | None = None,
     parquet: str | Path | None = None,
     output: str | Path | None = None,
+    detail: Detail = "bars",
+    hide: Hiding | None = None,
     sampling: Sampling | None = None,
     say: Callable[[str], None] = lambda message: None,
 ) -> Tally:
@@ -46,8 +50,12 @@ def predict(
         sinks: What else takes the results: anything with `write(result)`.
         csv: A file for a row per face, one for a picture or frame without.
         parquet: A file for the same rows, with types; it appears when all is read.
-        output: A folder for annotated pictures and videos; or, of files of face images, a picture
-            (`.png`, `.svg`) for a grid of the first 36.
+        output: A folder for annotated pictures and videos; a file (`.jpg`, `.png`, `.webp`) for
+            that of one picture; or, of files of face images, a picture (`.png`, `.svg`) for a grid
+            of the first 36.
+        detail: How much is drawn of a face there: `boxes`, `labels` (and boxes), `bars` (and both).
+        hide: How faces are made unrecognisable there, `blur`, `pixelate` or `solid`; else they are
+            shown. Rows, and what other sinks are given, stay as they are.
         sampling: Which frames of videos; all, unless given.
         say: Is told, for people, which videos are copied to another kind of file.
 
@@ -59,7 +67,8 @@ def predict(
     tally, taking = Tally(), list(sinks)
     with ExitStack() as stack:
         if output is not None:
-            drawings = open_drawings(Path(output), sources, sampling, say)
+            path = Path(output)
+            drawings = open_drawings(path, sources, sampling, say, detail=detail, hide=hide)
             taking.append(stack.enter_context(drawings))
         tables: dict[Table, str | Path | None] = {"csv": csv, "parquet": parquet}
         for kind, path in tables.items():
