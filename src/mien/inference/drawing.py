@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 
 from mien.errors import UsageError
-from mien.inference.placing import Rect, Size, Wanted, place
+from mien.inference.placing import Rect, Size, Spots, Wanted, place
 from mien.labels import colour_of, nearest
 from mien.pictures import resize
 from mien.text import printable
@@ -45,7 +45,12 @@ _FONTS = (
 _UNKNOWN = "\uffff"  # no font has it
 
 
-def draw_faces(rgb: np.ndarray, faces: "Sequence[Face]", detail: Detail = "bars") -> np.ndarray:
+def draw_faces(
+    rgb: np.ndarray,
+    faces: "Sequence[Face]",
+    detail: Detail = "bars",
+    spots: dict[int, Spots] | None = None,
+) -> np.ndarray:
     """Returns a copy of the picture, RGB uint8, with boxes, expressions and probability bars.
 
     It has the picture's size, or, if its longer side is under 480 pixels, is enlarged to that.
@@ -58,6 +63,8 @@ def draw_faces(rgb: np.ndarray, faces: "Sequence[Face]", detail: Detail = "bars"
         rgb: The picture, RGB uint8 `[H, W, 3]`.
         faces: The faces in it, in pixels of it.
         detail: `boxes`; `labels`, which has these too; or `bars`, which has both too.
+        spots: Of a video: where labels stood in the frame before, by track; they stay there if
+            they can. It is brought up to date.
 
     Raises:
         UsageError: `detail` is none of these.
@@ -73,8 +80,12 @@ def draw_faces(rgb: np.ndarray, faces: "Sequence[Face]", detail: Detail = "bars"
     draw = ImageDraw.Draw(picture, "RGBA")
     # Always in the same order, so that labels of a video keep their places.
     ordered = sorted(faces, key=lambda face: (face.track_id or 0, face.box[1], face.box[0]))
-    plans = [_plan(face, scale, (width, height), detail) for face in ordered]
+    plans = [_plan(face, scale, (width, height), detail, spots or {}) for face in ordered]
     places = place((width, height), [plan.wanted for plan in plans])
+    if spots is not None:
+        spots.update(
+            (plan.face.track_id or 0, at.spots) for plan, at in zip(plans, places, strict=True)
+        )
     for plan, found in zip(plans, places, strict=True):
         colour, line = colour_of(plan.face.expression), max(2, plan.text_size // 7)
         left, top, right, bottom = plan.wanted.box
@@ -102,7 +113,9 @@ class _Plan:
     wanted: Wanted
 
 
-def _plan(face: "Face", scale: float, canvas: Size, detail: Detail) -> _Plan:
+def _plan(
+    face: "Face", scale: float, canvas: Size, detail: Detail, spots: dict[int, Spots]
+) -> _Plan:
     left, top, right, bottom = (round(value * scale) for value in face.box)
     box = (left, top, min(right + 1, canvas[0]), min(bottom + 1, canvas[1]))
     text_size = _text_size(min(right - left, bottom - top), max(canvas))
@@ -123,7 +136,8 @@ def _plan(face: "Face", scale: float, canvas: Size, detail: Detail) -> _Plan:
         names = max(_width(printable(label), row) for label in face.probabilities)
         if rows * row <= bottom - top and row >= 0.6 * text_size:
             panel = (names + row * 4 + 3 * gap, rows * row + 2 * gap)
-    wanted = Wanted(box, labels, bool(number), panel, strip)
+    before = spots.get(face.track_id or 0, Spots())
+    wanted = Wanted(box, labels, bool(number), panel, strip, before)
     return _Plan(face, text_size, row, texts, wanted)
 
 

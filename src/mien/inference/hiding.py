@@ -54,7 +54,7 @@ def hide_faces(rgb: np.ndarray, boxes: "Sequence[Box]", how: Hiding) -> np.ndarr
         if how == "solid":
             hidden[rows, columns] = _GREY
             continue
-        down, across = min(_CELLS, height), min(_CELLS, width)
+        down, across = (min(_CELLS, max(1, side // 2)) for side in (height, width))
         cells = resize(np.ascontiguousarray(hidden[rows, columns]), down, across)
         if how == "blur":
             hidden[rows, columns] = resize(cells, height, width)

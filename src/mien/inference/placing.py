@@ -1,7 +1,7 @@
 """Where labels and bars of faces go in a picture, so that they cover no face and not each other."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,9 +13,18 @@ Line = tuple[int, int, int, int]
 """From x, y to x, y."""
 
 _STEPS = (0.6, 1.5, 2.5, 4.0, 6.0, 9.0, 13.0)  # label heights between a box and a label further out
+_NUM_NEAR = 12  # places beside a box; those further out are counted on from there
 _HEAD = 1 / 4  # of a box, at each side: what panels leave free around other faces
 _SHORTEST_STRIP = 8  # of its height; parts of a shorter one could not be told apart
 _LARGEST_INSIDE = 1 / 6  # of a box's height, for a label inside it
+
+
+@dataclass(frozen=True)
+class Spots:
+    """Which of the places that are tried a label and a panel took, or None."""
+
+    label: int | None = None
+    panel: int | None = None
 
 
 @dataclass(frozen=True)
@@ -29,6 +38,7 @@ class Wanted:
             be shown, at the worst over others.
         panel: The size of its panel of bars, or None.
         strip: The height of the strip of bars that takes the panel's place, or None.
+        before: The spots of the same face in the frame before: it keeps them if it can.
     """
 
     box: Rect
@@ -36,9 +46,10 @@ class Wanted:
     must: bool = False
     panel: Size | None = None
     strip: int | None = None
+    before: Spots = Spots()
 
 
-@dataclass
+@dataclass(frozen=True)
 class Placed:
     """Where it goes; None is what has no room.
 
@@ -46,6 +57,7 @@ class Placed:
         choice: Which of the label's sizes was taken.
         label, panel, strip: Where these are.
         leader: A line from the box to a label that is not beside it.
+        spots: For the next frame.
     """
 
     choice: int = 0
@@ -53,6 +65,7 @@ class Placed:
     leader: Line | None = None
     panel: Rect | None = None
     strip: Rect | None = None
+    spots: Spots = Spots()
 
 
 def place(size: Size, faces: Sequence[Wanted]) -> list[Placed]:
@@ -62,43 +75,39 @@ def place(size: Size, faces: Sequence[Wanted]) -> list[Placed]:
     leader, at last inside the face's own box. Nothing covers another face's box, nor a label,
     panel, strip or leader that was placed before; all is inside the picture. Labels go first;
     panels stand beside their face, away from other heads, strips on their label. The first place
-    that is free is taken: a face that hardly moves keeps its own.
+    that is free is taken, or that of the frame before: labels do not jump.
 
     Args:
         size: The picture's width and height, pixels.
         faces: The first ones choose first.
     """
     table = _Table(size, [face.box for face in faces])
-    placed = [_place_label(table, index, face) for index, face in enumerate(faces)]
-    for index, (face, found) in enumerate(zip(faces, placed, strict=True)):
-        if face.panel is not None:
-            beside = _beside(face.box, face.panel, size)
-            found.panel = table.take(beside[table.clear_of_heads(beside, index)])
-        if found.panel is None and face.strip is not None and found.label is not None:
-            left, top, right, bottom = found.label
-            if right - left < _SHORTEST_STRIP * face.strip:
-                continue
-            under = (left, bottom, right, bottom + face.strip)
-            over = (left, top - face.strip, right, top)
-            found.strip = table.take(np.array([under, over]))
-    return placed
+    labelled = [_place_label(table, index, face) for index, face in enumerate(faces)]
+    return [
+        _place_bars(table, index, face, found)
+        for index, (face, found) in enumerate(zip(faces, labelled, strict=True))
+    ]
 
 
 def _place_label(table: "_Table", index: int, face: Wanted) -> Placed:
+    before = face.before.label
     last = len(face.labels) - 1 if face.must else len(face.labels)
     for choices in (range(last), range(last, len(face.labels))):
         for choice in choices:
-            if label := table.take(_around(face.box, face.labels[choice], table.size)):
-                return Placed(choice, label)
+            near = _around(face.box, face.labels[choice], table.size)
+            if (row := table.take(near, before)) is not None:
+                return Placed(choice, _four(near[row]), spots=Spots(row))
         for choice in choices:
             wanted = face.labels[choice]
-            for candidates in _further_out(face.box, wanted):
-                if found := table.take_with_leader(candidates, index):
-                    return Placed(choice, *found)
-            if wanted[1] <= _LARGEST_INSIDE * (face.box[3] - face.box[1]) and (
-                label := table.take(_inside(face.box, wanted, table.size), but=index)
-            ):
-                return Placed(choice, label)
+            far = _further_out(face.box, wanted)
+            kept = None if before is None else before - _NUM_NEAR
+            if (found := table.take_with_leader(far, index, kept)) is not None:
+                row, leader = found
+                return Placed(choice, _four(far[row]), leader, spots=Spots(_NUM_NEAR + row))
+            if wanted[1] <= _LARGEST_INSIDE * (face.box[3] - face.box[1]):
+                inside = _inside(face.box, wanted, table.size)
+                if (row := table.take(inside, but=index)) is not None:
+                    return Placed(choice, _four(inside[row]))
     return _place_anyway(table, index, face) if face.must else Placed()
 
 
@@ -106,13 +115,30 @@ def _place_anyway(table: "_Table", index: int, face: Wanted) -> Placed:
     """Places the last of the sizes, at the worst over others."""
     wanted, choice = face.labels[-1], len(face.labels) - 1
     inside = _inside(face.box, wanted, table.size)
-    if label := table.take(inside, but=index):
-        return Placed(choice, label)
-    for candidates in _everywhere(face.box, wanted, table.size):
-        if label := table.take(candidates):
-            leader = _leaders(np.array([label]), np.array(face.box))[0]
-            return Placed(choice, label, _four(leader))
-    return Placed(choice, table.take(inside, anyway=True))
+    if (row := table.take(inside, but=index)) is not None:
+        return Placed(choice, _four(inside[row]))
+    for places in _everywhere(face.box, wanted, table.size):
+        if (row := table.take(places)) is not None:
+            (leader,) = _leaders(places[row : row + 1], np.array(face.box))
+            return Placed(choice, _four(places[row]), _four(leader))
+    return Placed(choice, _four(inside[0]))
+
+
+def _place_bars(table: "_Table", index: int, face: Wanted, found: Placed) -> Placed:
+    if face.panel is not None:
+        beside = _beside(face.box, face.panel, table.size)
+        beside[table.on_heads(beside, index)] = -1  # outside the picture
+        if (row := table.take(beside, face.before.panel)) is not None:
+            spots = replace(found.spots, panel=row)
+            return replace(found, panel=_four(beside[row]), spots=spots)
+    if face.strip is not None and found.label is not None:
+        left, top, right, bottom = found.label
+        under, over = (bottom, bottom + face.strip), (top - face.strip, top)
+        strips = np.array([(left, low, right, high) for low, high in (under, over)])
+        is_long = right - left >= _SHORTEST_STRIP * face.strip
+        if is_long and (row := table.take(strips)) is not None:
+            return replace(found, strip=_four(strips[row]))
+    return found
 
 
 class _Table:
@@ -125,47 +151,48 @@ class _Table:
         self._leaders = np.zeros((0, 4), np.intp)
 
     def take(
-        self, candidates: np.ndarray, but: int | None = None, anyway: bool = False
-    ) -> Rect | None:
-        """Takes and returns the first of the candidates `[C, 4]` that is free; None if none is.
+        self, places: np.ndarray, before: int | None = None, but: int | None = None
+    ) -> int | None:
+        """Takes the first of the places `[C, 4]` that is free; returns its row, or None.
 
         Args:
-            candidates: The best first.
+            places: The best first.
+            before: The row of one that is better still, if it is among them.
             but: The index of a box that may be covered.
-            anyway: Take the first where none is free.
         """
-        free = np.flatnonzero(self._free(candidates, but))
-        if not len(free) and not anyway:
+        free = np.flatnonzero(self._free(places, but))
+        if not len(free):
             return None
-        rect = _four(candidates[free[0] if len(free) else 0])
-        self._taken = np.vstack([self._taken, rect])
-        return rect
+        row = before if before is not None and before in free else int(free[0])
+        self._taken = np.vstack([self._taken, places[row]])
+        return row
 
-    def take_with_leader(self, candidates: np.ndarray, index: int) -> tuple[Rect, Line] | None:
+    def take_with_leader(
+        self, places: np.ndarray, index: int, before: int | None = None
+    ) -> tuple[int, Line] | None:
         """Likewise, with a leader to the box of this index, which crosses nothing either."""
-        free = candidates[self._free(candidates)]
-        leaders = _leaders(free, self._boxes[index])
-        clear = ~_crossed(leaders, np.delete(self._taken, index, axis=0)).any(axis=1)
-        if not clear.any():
+        leaders = _leaders(places, self._boxes[index])
+        others = np.delete(self._taken, index, axis=0)
+        free = np.flatnonzero(self._free(places))
+        free = free[~_crossed(leaders[free], others).any(axis=1)]
+        if not len(free):
             return None
-        first = clear.argmax()
-        rect, leader = _four(free[first]), _four(leaders[first])
-        self._taken = np.vstack([self._taken, rect])
-        self._leaders = np.vstack([self._leaders, leader])
-        return rect, leader
+        row = before if before is not None and before in free else int(free[0])
+        self._taken = np.vstack([self._taken, places[row]])
+        self._leaders = np.vstack([self._leaders, leaders[row]])
+        return row, _four(leaders[row])
 
-    def clear_of_heads(self, candidates: np.ndarray, index: int) -> np.ndarray:
-        """Returns which of `[C, 4]` cover no head but that of the box of this index, bool `[C]`."""
+    def on_heads(self, places: np.ndarray, index: int) -> np.ndarray:
+        """Returns which of `[C, 4]` cover a head other than that of this index, bool `[C]`."""
         boxes = np.delete(self._boxes, index, axis=0)
         margin = np.round(_HEAD * (boxes[:, 2:] - boxes[:, :2])).astype(np.intp)
-        heads = boxes + np.hstack([-margin, margin])
-        return ~_covered(candidates, heads)
+        return _covered(places, boxes + np.hstack([-margin, margin]))
 
-    def _free(self, candidates: np.ndarray, but: int | None = None) -> np.ndarray:
+    def _free(self, places: np.ndarray, but: int | None = None) -> np.ndarray:
         """Returns which of `[C, 4]` are inside the picture and cover nothing, bool `[C]`."""
         taken = self._taken if but is None else np.delete(self._taken, but, axis=0)
-        covered = _covered(candidates, taken) | _crossed(self._leaders, candidates).any(axis=0)
-        outside = np.any((candidates < 0) | (candidates > np.tile(self.size, 2)), axis=1)
+        covered = _covered(places, taken) | _crossed(self._leaders, places).any(axis=0)
+        outside = np.any((places < 0) | (places > np.tile(self.size, 2)), axis=1)
         return ~(covered | outside)
 
 
@@ -186,21 +213,18 @@ def _around(box: Rect, wanted: Size, size: Size) -> np.ndarray:
     return _rects(corners, wanted)
 
 
-def _further_out(box: Rect, wanted: Size) -> Iterator[np.ndarray]:
-    """Yields places around a box, each time further away, `[C, 4]`."""
+def _further_out(box: Rect, wanted: Size) -> np.ndarray:
+    """Returns places around a box, further and further away, `[C, 4]`."""
     width, height = wanted
+    corners: list[tuple[int, int]] = []
     for step in _STEPS:
         gap = round(step * height)
         left, top, right, bottom = box[0] - gap, box[1] - gap, box[2] + gap, box[3] + gap
         xs = np.linspace(left - width, right, 9).round().astype(int)
         ys = np.linspace(top - height, bottom, 7).round().astype(int)
-        corners = [
-            *((x, top - height) for x in xs),
-            *((x, bottom) for x in xs),
-            *((right, y) for y in ys),
-            *((left - width, y) for y in ys),
-        ]
-        yield _rects(corners, wanted)
+        corners += [(x, y) for y in (top - height, bottom) for x in xs]
+        corners += [(x, y) for x in (right, left - width) for y in ys]
+    return _rects(corners, wanted)
 
 
 def _inside(box: Rect, wanted: Size, size: Size) -> np.ndarray:
@@ -228,10 +252,10 @@ def _beside(box: Rect, wanted: Size, size: Size) -> np.ndarray:
     return _rects([(x, y) for x in (box[2], box[0] - width) for y in ys], wanted)
 
 
-def _covered(candidates: np.ndarray, rects: np.ndarray) -> np.ndarray:
-    """Returns which of the candidates `[C, 4]` share a pixel with one of `[N, 4]`, bool `[C]`."""
-    low = np.maximum(candidates[:, None, :2], rects[:, :2])
-    high = np.minimum(candidates[:, None, 2:], rects[:, 2:])
+def _covered(places: np.ndarray, rects: np.ndarray) -> np.ndarray:
+    """Returns which of the places `[C, 4]` share a pixel with one of `[N, 4]`, bool `[C]`."""
+    low = np.maximum(places[:, None, :2], rects[:, :2])
+    high = np.minimum(places[:, None, 2:], rects[:, 2:])
     return np.all(low < high, axis=2).any(axis=1)
 
 

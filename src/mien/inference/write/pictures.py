@@ -9,6 +9,7 @@ import numpy as np
 from mien.errors import UsageError
 from mien.inference.drawing import Detail, draw_faces
 from mien.inference.hiding import FaceHider, Hiding
+from mien.inference.placing import Spots
 from mien.inference.read.sampling import Sampling
 from mien.inference.read.sources import (
     FaceFileSource,
@@ -99,6 +100,7 @@ class _Annotated:
         self._targets, self._sampling = targets, sampling
         self._detail: Detail = detail
         self._hider = hider
+        self._spots: dict[int, Spots] = {}
         self._video: VideoWriter | None = None
         self._last: FrameResult | None = None
 
@@ -107,12 +109,15 @@ class _Annotated:
             return  # it may go on behind the damage
         if self._last is not None and not result.follows(self._last):
             self.close()
+            self._spots = {}
         self._last = result
         shown = result.rgb if self._hider is None else self._hider.hide(result).rgb
         if shown is None:
             return
         target = self._targets[result.source]
-        drawn = draw_faces(shown, [face.as_smoothed() for face in result.faces], self._detail)
+        faces = [face.as_smoothed() for face in result.faces]
+        spots = None if result.time_seconds is None else self._spots
+        drawn = draw_faces(shown, faces, self._detail, spots)
         try:
             if result.time_seconds is None:
                 _save_picture(drawn, target)
