@@ -21,7 +21,7 @@ from mien.inference.hiding import Hiding
 from mien.pictures import resize
 
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
-WIDTH, QUALITY = 1280, 80
+WIDTH, QUALITY = 1000, 80
 """Of what is kept in docs, pixels at most, and of its JPEG files."""
 
 # Left, top, side of each head in a picture 1,280 wide, mirrored or not, how bright.

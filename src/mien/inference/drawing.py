@@ -134,7 +134,7 @@ def _plan(
         strip = max(6, text_size * 2 // 5)
         gap = row // 3
         names = max(_width(printable(label), row) for label in face.probabilities)
-        if rows * row <= bottom - top and row >= 0.6 * text_size:
+        if rows * row <= bottom - top and row >= 0.7 * text_size:
             panel = (names + row * 4 + 3 * gap, rows * row + 2 * gap)
     before = spots.get(face.track_id or 0, Spots())
     wanted = Wanted(box, labels, bool(number), panel, strip, before)
