@@ -60,6 +60,8 @@ def test_class_names_in_any_script_and_faces_at_the_edges_are_drawn() -> None:
         drawn = draw_faces(picture, [face(label, (0, 0, 480, 480)), face(label, (470, 0, 480, 9))])
         assert drawn.shape == picture.shape
         assert (drawn == 200).any()  # the colour of the user's own labels
+    corner = face("happy", (479.7, 479.7, 480, 480))
+    assert tuple(draw_faces(picture, [corner])[479, 479]) == COLOURS["happy"]
 
 
 def test_of_videos_the_number_of_the_track_is_drawn(monkeypatch) -> None:

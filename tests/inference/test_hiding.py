@@ -80,6 +80,11 @@ def test_boxes_of_any_size_are_hidden(how: Hiding, box) -> None:
     assert (hidden != picture).any() == (box[2] > box[0])
 
 
+def test_a_box_outside_the_picture_hides_nothing() -> None:
+    picture = np.zeros((40, 60, 3), np.uint8)
+    assert not hide_faces(picture, [(-30, -30, -10, -10), (70, 50, 90, 70)], "solid").any()
+
+
 def test_an_unknown_way_is_refused() -> None:
     with pytest.raises(UsageError, match="did you mean 'blur'"):
         hide_faces(astronaut(), [BOX], "blurr")  # type: ignore[arg-type]

@@ -117,6 +117,7 @@ def _plan(
     face: "Face", scale: float, canvas: Size, detail: Detail, spots: dict[int, Spots]
 ) -> _Plan:
     left, top, right, bottom = (round(value * scale) for value in face.box)
+    left, top = min(left, canvas[0] - 1), min(top, canvas[1] - 1)
     box = (left, top, min(right + 1, canvas[0]), min(bottom + 1, canvas[1]))
     text_size = _text_size(min(right - left, bottom - top), max(canvas))
     number = () if face.track_id is None else (str(face.track_id),)

@@ -46,8 +46,8 @@ def hide_faces(rgb: np.ndarray, boxes: "Sequence[Box]", how: Hiding) -> np.ndarr
     hidden = rgb.copy()
     for left, top, right, bottom in boxes:
         x, y = MARGIN * (right - left), MARGIN * (bottom - top)
-        rows = slice(max(0, math.floor(top - y)), math.ceil(bottom + y))
-        columns = slice(max(0, math.floor(left - x)), math.ceil(right + x))
+        rows = slice(max(0, math.floor(top - y)), max(0, math.ceil(bottom + y)))
+        columns = slice(max(0, math.floor(left - x)), max(0, math.ceil(right + x)))
         height, width = hidden[rows, columns].shape[:2]
         if not height or not width:
             continue
