@@ -187,8 +187,91 @@ def test_a_grid_of_face_images(model: Path, tmp_path: Path, num_faces: int, show
         assert picture.format == "PNG"
 
 
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
+def test_one_picture_goes_to_the_file_that_is_named(
+    model: Path, album: Path, tmp_path: Path, suffix: str
+) -> None:
+    output = tmp_path / "new" / f"drawn{suffix}"
+    result = Outcome(model, album / "a.png", "--output", output)
+    assert (result.code, result.err) == (0, "")
+    with Image.open(output) as picture:
+        assert picture.size == (512, 512)
+        assert picture.format == {".jpg": "JPEG", ".png": "PNG", ".webp": "WEBP"}[suffix]
+
+
+def test_what_one_file_cannot_hold_is_refused(model: Path, album: Path, tmp_path: Path) -> None:
+    several = Outcome(model, album / "a.png", album / "sky.jpg", "--output", tmp_path / "a.jpg")
+    assert several.code == 2
+    assert "is one picture, but there are 2 sources; expected a folder" in several.err
+    vector = Outcome(model, album / "a.png", "--output", tmp_path / "a.svg")
+    assert vector.code == 2
+    assert "ends in .jpg, .jpeg, .png, .webp" in vector.err
+    itself = Outcome(model, album / "a.png", "--output", album / "a.png")
+    assert itself.code == 2
+    assert "choose another file" in itself.err
+    write_fer_csv(tmp_path / "test.csv", drawn_set(3)[0], None, None)
+    faces = Outcome(model, tmp_path / "test.csv", "--output", tmp_path / "a.jpg")
+    assert faces.code == 2
+    assert "name a picture (.png, .svg) for a grid" in faces.err
+    (tmp_path / "folder.jpg").mkdir()
+    assert Outcome(model, album / "a.png", "--output", tmp_path / "folder.jpg").code == 0
+    assert (tmp_path / "folder.jpg" / "a.png").is_file()
+    assert not (tmp_path / "a.jpg").exists()
+
+
+def test_less_is_drawn_where_less_is_asked_for(model: Path, album: Path, tmp_path: Path) -> None:
+    changed = {}
+    for detail in ("boxes", "labels", "bars"):
+        output = tmp_path / f"{detail}.png"
+        words = ("--output", output, "--draw", detail)
+        assert Outcome(model, album / "a.png", *words).code == 0
+        with Image.open(output) as picture:
+            changed[detail] = int((np.asarray(picture) != astronaut()).any(axis=2).sum())
+    assert 0 < changed["boxes"] < changed["labels"] < changed["bars"]
+
+
+@pytest.mark.parametrize("how", ["blur", "pixelate", "solid"])
+def test_faces_are_hidden_in_pictures_and_grids(
+    model: Path, album: Path, tmp_path: Path, how: str
+) -> None:
+    from mien.inference.see.detectors import create_detector
+
+    output = tmp_path / "hidden.png"
+    words = ("--output", output, "--draw", "boxes", "--hide", how)
+    result = Outcome(model, album / "a.png", "--json", *words)
+    assert len(json.loads(result.out)["faces"]) == 1, "rows stay"
+    with Image.open(output) as picture:
+        pixels = np.asarray(picture)
+    assert create_detector("retinaface").detect(pixels) == []
+    assert np.array_equal(pixels[220:], astronaut()[220:])
+    faces = np.stack([drawn_set(3)[0][0], 255 - drawn_set(3)[0][0]])
+    write_fer_csv(tmp_path / "test.csv", faces, None, None)
+    grids = []
+    for name, more in (("shown.svg", ()), ("hidden.svg", ("--hide", how))):
+        grid = Outcome(model, tmp_path / "test.csv", "--output", tmp_path / name, *more)
+        assert grid.code == 0, grid.err
+        grids.append((tmp_path / name).read_text())
+    assert grids[0].count("<image ") == grids[1].count("<image ") == 2
+    assert grids[0] != grids[1]
+
+
+def test_options_of_drawing_without_a_drawing_are_told(
+    model: Path, album: Path, tmp_path: Path
+) -> None:
+    for words in (("--hide", "blur"), ("--draw", "boxes")):
+        result = Outcome(model, album / "a.png", *words)
+        assert result.code == 2
+        assert "expected --output" in result.err
+        tables = ("--tables", "csv", "--output", tmp_path / "out")
+        assert "leave --draw and --hide out" in Outcome(model, album, *words, *tables).err
+    path = write_fer_csv(tmp_path / "test.csv", drawn_set(3)[0], None, None)
+    grid = Outcome(model, path, "--draw", "boxes", "--output", tmp_path / "grid.png")
+    assert (grid.code, grid.err) == (0, "mien: --draw has no effect on a grid of face images\n")
+
+
 def test_a_grid_takes_face_images_only(model: Path, album: Path, tmp_path: Path) -> None:
-    result = Outcome(model, album / "a.png", "--output", tmp_path / "grid.png")
+    path = write_fer_csv(tmp_path / "test.csv", drawn_set(3)[0], None, None)
+    result = Outcome(model, path, album / "a.png", "--output", tmp_path / "grid.png")
     assert result.code == 2
     assert "annotated pictures go to a folder" in result.err
     (tmp_path / "bad.csv").write_text("pixels\n1 2 3\n")
@@ -206,7 +289,7 @@ def test_a_grid_takes_face_images_only(model: Path, album: Path, tmp_path: Path)
         (["nowhere/*.jpg"], 4, "no file matches"),
         (["{album}/a.png", "--detector", "dlib"], 2, "no detector 'dlib'"),
         (["{album}/a.png", "--csv", "{album}/no/such/folder.csv"], 3, "cannot be written"),
-        (["{album}/a.png", "--output", "{album}/sky.jpg"], 3, "cannot be written"),
+        (["{album}/a.png", "--output", "{album}/sky.jpg/drawn"], 3, "cannot be written"),
     ],
 )
 def test_wrong_arguments_end_in_one_line(

@@ -21,7 +21,9 @@ from typer.testing import CliRunner
 
 from made_video import write_video
 from mien.cli import app
+from mien.inference.detection import Detection
 from mien.inference.read.video import read_frames
+from mien.inference.see.retinaface import RetinaFace
 from mien.inference.write.video import VideoWriter
 from tiny_model import write_tiny_model
 
@@ -88,6 +90,30 @@ def test_the_annotated_copy_has_the_same_times_and_sound(
     assert np.ptp(frames[0].rgb) < 12, "nothing is drawn where no face is"
     assert "track 1" in result.stdout
     assert sound(copy) == sound(source) != []
+
+
+@pytest.mark.parametrize("how", ["blur", "pixelate", "solid"])
+def test_in_the_copy_a_hidden_face_is_never_seen(
+    model: Path, tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even in frames where it is missed: here, in every third."""
+    detector = RetinaFace()
+    write_video(tmp_path / "clip.mp4", [astronaut()] * 12, [Fraction(n, 25) for n in range(12)])
+    find, calls = RetinaFace.detect, []
+
+    def find_mostly(self: RetinaFace, rgb: np.ndarray) -> list[Detection]:
+        calls.append(rgb)
+        return [] if len(calls) % 3 == 0 else find(self, rgb)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RetinaFace, "detect", find_mostly)
+        words = ("--output", tmp_path / "out", "--hide", how, "--draw", "boxes")
+        result = predict(model, tmp_path / "clip.mp4", *words)
+    assert result.exit_code == 0
+    assert result.stdout.count("no face found") == 4
+    frames = list(read_frames(tmp_path / "out" / "clip.mp4"))
+    assert len(frames) == 12
+    assert [detector.detect(frame.rgb) for frame in frames if frame.rgb is not None] == [[]] * 12
 
 
 def test_a_part_is_cut_with_its_sound_and_begins_at_0(model: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import threading
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import numpy as np
@@ -28,9 +28,11 @@ from made_video import write_video
 from mien.cli import app
 from mien.errors import MissingError
 from mien.inference import Analyzer, FrameResult
+from mien.inference.hiding import Hiding
 from mien.inference.read import camera as cameras
 from mien.inference.read.camera import Camera, Lost, find_camera
 from mien.inference.results import row_columns
+from mien.inference.see.detectors import create_detector
 from mien.inference.write.sinks import CsvRows
 from mien.labels import EXPRESSIONS
 from mien.serving import live as lives
@@ -106,6 +108,23 @@ def test_frames_come_with_their_pictures(serve: Any, analyzer: Analyzer) -> None
     assert frames == sorted(set(frames))
     assert times == sorted(set(times))
     assert PASSWORD not in json.dumps([page for page, _ in pairs]) + json.dumps(info)
+
+
+@pytest.mark.parametrize("how", get_args(Hiding))
+def test_hidden_faces_are_not_sent(serve: Any, analyzer: Analyzer, how: Hiding) -> None:
+    with HttpCamera() as http:
+        live = LiveCamera(find_camera(http.url), analyzer, hide=how)
+        with (
+            serve(create_app(Settings(), analyzer, live)) as server,
+            watch_live(server.url) as websocket,
+        ):
+            pairs = [told(websocket) for _ in range(3)]
+    detector = create_detector("retinaface")
+    for page, jpeg in pairs:
+        assert len(page["faces"]) == 1
+        assert jpeg is not None
+        with Image.open(BytesIO(jpeg)) as picture:
+            assert detector.detect(np.asarray(picture)) == []
 
 
 def test_a_file_ends_and_latecomers_see_its_last_frame(

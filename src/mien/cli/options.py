@@ -1,7 +1,7 @@
 """Options that several verbs share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -15,10 +15,18 @@ LabelledSet = Annotated[
 ]
 RecipeName = Annotated[str, typer.Option(help="A recipe's name or TOML file.")]
 Detector = Annotated[str, typer.Option(help="retinaface, haar, or none: each picture is a face.")]
+HideKind = Literal["blur", "pixelate", "solid"]
 Model = Annotated[str, typer.Option(help="default, fer2013, a model folder, or a run.")]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a knob: optimizer.lr=3e-4."),
+]
+Hide = Annotated[
+    HideKind | None,
+    typer.Option(
+        help="Make the faces that are found unrecognisable in all that is written or shown.",
+        show_default=False,
+    ),
 ]
 SkipBad = Annotated[
     bool, typer.Option("--skip-bad", help="Leave unreadable rows out instead of stopping.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mien.cli.options import Detector, Model
+from mien.cli.options import Detector, Hide, Model
 from mien.cli.output import need, note, print_json, progress_bar
 from mien.errors import BadInputError, UsageError
 
@@ -46,9 +46,17 @@ Parquet = Annotated[
 Output = Annotated[
     Path | None,
     typer.Option(
-        help="Write annotated pictures and videos to this folder; of CSV files of face images, "
-        "the first 36 with their expressions to this picture (.png, .svg). With --tables: "
-        "where tables go instead.",
+        help="Write annotated pictures and videos to this folder, of one picture to this file "
+        "(.jpg, .png, .webp); of CSV files of face images, the first 36 with their expressions "
+        "to this picture (.png, .svg). With --tables: where tables go instead.",
+        show_default=False,
+    ),
+]
+Draw = Annotated[
+    Literal["boxes", "labels", "bars"] | None,
+    typer.Option(
+        help="With --output: how much is drawn of a face: boxes; labels, and boxes; or bars, "
+        "and both.  [bars]",
         show_default=False,
     ),
 ]
@@ -118,6 +126,8 @@ def predict(
     csv: Csv = None,
     parquet: Parquet = None,
     output: Output = None,
+    draw: Draw = None,
+    hide: Hide = None,
     tables: Tables = None,
     workers: Workers = None,
     resume: Resume = False,
@@ -139,7 +149,7 @@ def predict(
     from mien.inference.read.sampling import parse_every, parse_time
     from mien.inference.read.sources import VideoSource
     from mien.inference.write import sinks
-    from mien.inference.write.pictures import is_grid
+    from mien.inference.write.pictures import is_file, is_grid
 
     until = None if end is None else parse_time(end)
     sampling = Sampling(*parse_every(every), parse_time(start), until)
@@ -151,14 +161,20 @@ def predict(
 
         if csv is not None or parquet is not None:
             raise UsageError("--tables writes a table per video: leave --csv and --parquet out")
-        if output is None or is_grid(output):
+        if output is None or is_file(output):
             raise UsageError("--tables, --workers and --resume need a folder: --output DIR")
+        if draw is not None or hide is not None:
+            raise UsageError("--tables draws nothing: leave --draw and --hide out")
         table = tables or "csv"
         settings = VideoSettings(model, detector, tta, detect_every, detect_size, sampling, table)
         _write_tables(sources, output, settings, resume, workers or 1, patience, json)
         return
-    if output is not None and is_grid(output):
+    if output is None and (draw is not None or hide is not None):
+        raise UsageError("--draw and --hide are for what is drawn: expected --output with them")
+    if output is not None and is_grid(output, sources):
         need("matplotlib", "plots")
+        if draw is not None:
+            note("--draw has no effect on a grid of face images")
     has_video = any(isinstance(each, VideoSource) for each in sources)
     on_terminal = sys.stdout.isatty() and sys.stderr.isatty()
     # On a terminal a bar says more than the lines of a video whose rows go to a file.
@@ -180,9 +196,19 @@ def predict(
         patience_seconds=patience,
     )
     with progress_bar(sources, sampling, has_bar) as progress:
-        files = {"csv": csv, "parquet": parquet, "output": output}
         taking.append(progress)
-        tally = predict_all(sources, analyzer, taking, **files, sampling=sampling, say=note)
+        tally = predict_all(
+            sources,
+            analyzer,
+            taking,
+            csv=csv,
+            parquet=parquet,
+            output=output,
+            detail=draw or "bars",
+            hide=hide,
+            sampling=sampling,
+            say=note,
+        )
     if tally.errors:
         if tally.num_pictures == 1:
             raise BadInputError(tally.errors[0])

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mien.inference.analyzer import Analyzer
+from mien.inference.drawing import Detail
+from mien.inference.hiding import Hiding
 from mien.inference.read.sampling import Sampling
 from mien.inference.read.sources import Source
 from mien.inference.write.pictures import open_drawings
@@ -35,6 +37,8 @@ def predict(
     csv: str | Path | None = None,
     parquet: str | Path | None = None,
     output: str | Path | None = None,
+    detail: Detail = "bars",
+    hide: Hiding | None = None,
     sampling: Sampling | None = None,
     say: Callable[[str], None] = lambda message: None,
 ) -> Tally:
@@ -46,8 +50,12 @@ def predict(
         sinks: Further receivers of the results: objects with `write(result)`.
         csv: A table to write, with a row for each face, and one for a picture without a face.
         parquet: The same table in Parquet; the file appears once all sources are read.
-        output: A folder for annotated pictures and videos. For files of face images: a `.png` or
-            `.svg` file for a grid of the first 36.
+        output: A folder for annotated pictures and videos; a file (`.jpg`, `.png`, `.webp`) for
+            that of one picture; or, for files of face images, a `.png` or `.svg` file for a grid of
+            the first 36.
+        detail: How much is drawn of a face there: `boxes`, `labels` (and boxes), `bars` (and both).
+        hide: How faces are made unrecognisable there: `blur`, `pixelate` or `solid`; None shows
+            them. Rows, and what other sinks are given, stay as they are.
         sampling: Which frames of videos to read; None reads all.
         say: Called with a message for people when a video is copied to another kind of file.
 
@@ -65,7 +73,8 @@ def predict(
     tally, taking = Tally(), list(sinks)
     with ExitStack() as stack:
         if output is not None:
-            drawings = open_drawings(Path(output), sources, sampling, say)
+            path = Path(output)
+            drawings = open_drawings(path, sources, sampling, say, detail=detail, hide=hide)
             taking.append(stack.enter_context(drawings))
         tables: dict[Table, str | Path | None] = {"csv": csv, "parquet": parquet}
         for kind, path in tables.items():

@@ -17,8 +17,9 @@ import numpy as np
 from mien.errors import BadInputError, MienError, UsageError
 from mien.files import write_whole
 from mien.inference.detection import Box, Detection, Point
-from mien.inference.drawing import draw_faces
+from mien.inference.drawing import Detail, draw_faces
 from mien.inference.exchange import to_supervision, to_table
+from mien.inference.hiding import Hiding, hide_faces
 from mien.labels import EXPRESSIONS
 from mien.pictures import read_picture, resize
 from mien.text import printable
@@ -259,19 +260,40 @@ class FrameResult(Sequence[Face]):
             )
         return read_picture(Path(self.source))
 
-    def draw(self) -> np.ndarray:
+    def hide(self, how: Hiding) -> Self:
+        """Returns it with its faces made unrecognisable in its pixels; see `hide_faces`.
+
+        What is drawn, saved, shown or cut out of it is hidden then: `result.hide("blur").save(…)`.
+
+        Args:
+            how: `blur`, `pixelate` or `solid`.
+
+        Raises:
+            MienError: As `pixels`; or `how` is none of these.
+        """
+        boxes = [face.box for face in self.faces]
+        return replace(self, rgb=hide_faces(self.pixels(), boxes, how))
+
+    def draw(self, detail: Detail = "bars") -> np.ndarray:
         """Returns the picture with its faces drawn: boxes, expressions, bars; uint8 `[H, W, 3]`.
 
-        Raises:
-            MienError: As `pixels`.
-        """
-        return draw_faces(self.pixels(), self.faces)
+        Args:
+            detail: How much is drawn: `boxes`, `labels` (and boxes) or `bars` (and both).
 
-    def save(self, path: str | Path) -> Path:
+        Raises:
+            MienError: As `pixels`; or `detail` is none of these.
+        """
+        return draw_faces(self.pixels(), self.faces, detail)
+
+    def save(self, path: str | Path, detail: Detail = "bars") -> Path:
         """Writes the picture with its faces drawn; returns the path. Its ending says the format.
 
+        Args:
+            path: Ends in `.jpg`, `.jpeg`, `.png` or `.webp`.
+            detail: As `draw` takes it.
+
         Raises:
-            MienError: As `pixels`; or it cannot be written there.
+            MienError: As `draw`; or it cannot be written there.
         """
         path = Path(path)
         kind = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}.get(
@@ -279,7 +301,7 @@ class FrameResult(Sequence[Face]):
         )
         if kind is None:
             raise UsageError(f"{path}: pictures are written as .jpg, .png or .webp")
-        picture = _image(self.draw())
+        picture = _image(self.draw(detail))
         with write_whole(path) as file:
             picture.save(file, kind, quality=92)
         return path

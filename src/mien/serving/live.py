@@ -15,6 +15,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from mien.errors import BadInputError, MienError
 from mien.inference import Analyzer, FrameResult
 from mien.inference.follow.follower import Follower
+from mien.inference.hiding import FaceHider, Hiding
 from mien.inference.read.camera import Camera, Lost, watch
 from mien.inference.read.overlap import Handover
 from mien.inference.write.sinks import Sink
@@ -52,6 +53,7 @@ class LiveCamera:
         camera: Camera,
         analyzer: Analyzer,
         say: Callable[[str], None] = lambda message: None,
+        hide: Hiding | None = None,
     ) -> None:
         """Opens the camera and waits for its first frame.
 
@@ -59,6 +61,7 @@ class LiveCamera:
             camera: Which.
             analyzer: Analyses its frames; nothing else may use its detector meanwhile.
             say: Called with messages for people, such as that the camera was lost.
+            hide: How faces are made unrecognisable before a frame is sent; None shows them.
 
         Raises:
             MissingError: It cannot be opened.
@@ -67,6 +70,7 @@ class LiveCamera:
         self.name = camera.name
         self.sinks: list[Sink] = []
         self._camera, self._analyzer, self._say = camera, analyzer, say
+        self._hider = None if hide is None else FaceHider(hide)
         self._stop = threading.Event()
         self._handover: Handover[FrameResult | Lost] = Handover()
         self._news = _News()
@@ -167,7 +171,9 @@ class LiveCamera:
         (result,) = follower.update(replace(frame, faces=tuple(self._analyzer(frame.rgb))))
         self._write(result)
         text = json.dumps({**result.to_dict(), "state": "running"}, allow_nan=False)
-        self._publish((text, _jpeg(frame.rgb)), None)
+        shown = result if self._hider is None else self._hider.hide(result)
+        assert shown.rgb is not None
+        self._publish((text, _jpeg(shown.rgb)), None)
 
     def _write(self, result: FrameResult) -> None:
         for sink in self.sinks:

@@ -7,23 +7,39 @@ from pathlib import Path
 import numpy as np
 
 from mien.errors import UsageError
-from mien.inference.drawing import draw_faces
+from mien.inference.drawing import Detail, draw_faces
+from mien.inference.hiding import FaceHider, Hiding
+from mien.inference.placing import Spots
 from mien.inference.read.sampling import Sampling
-from mien.inference.read.sources import FaceFileSource, Source, VideoSource, source_files
+from mien.inference.read.sources import (
+    FaceFileSource,
+    PictureSource,
+    Source,
+    VideoSource,
+    source_files,
+)
 from mien.inference.results import FrameResult
 from mien.inference.write.sinks import Sink, unwritable
 from mien.inference.write.video import VideoWriter, video_suffix
 
 GRID_FACES, _GRID_COLUMNS = 36, 6
 _GRID_SUFFIXES = (".png", ".svg")
+_ONE_PICTURE = (".jpg", ".jpeg", ".png", ".webp")
 _WRITABLE = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"))
 _LARGEST = {".webp": 16_383, ".jpg": 65_500, ".jpeg": 65_500}
 """The longest sides, pixels, that these can hold; larger pictures become PNG."""
 
 
-def is_grid(output: Path) -> bool:
+def is_file(output: Path) -> bool:
     """Returns whether an output names one picture, not a folder of them."""
-    return output.suffix.lower() in _GRID_SUFFIXES and not output.is_dir()
+    kinds = (*_GRID_SUFFIXES, *_ONE_PICTURE)
+    return output.suffix.lower() in kinds and not output.is_dir()
+
+
+def is_grid(output: Path, sources: Sequence[Source]) -> bool:
+    """Returns whether an output names a picture that will hold a grid of face images."""
+    has_faces = any(isinstance(source, FaceFileSource) for source in sources)
+    return has_faces and is_file(output) and output.suffix.lower() in _GRID_SUFFIXES
 
 
 @contextmanager
@@ -32,8 +48,13 @@ def open_drawings(
     sources: Sequence[Source],
     sampling: Sampling | None = None,
     say: Callable[[str], None] = lambda message: None,
+    *,
+    detail: Detail = "bars",
+    hide: Hiding | None = None,
 ) -> Iterator[Sink]:
-    """Yields a sink that draws results: in one picture if `is_grid(output)`, else in a folder.
+    """Yields a sink that draws results: a grid if `is_grid`, one picture, or many in a folder.
+
+    One picture goes to the file that `output` names, by its ending.
 
     In a folder they have the names of the pictures they are made of, below the folder those were
     found in; a name that is taken gets a number, and kinds that are not written become PNG. Videos
@@ -45,13 +66,16 @@ def open_drawings(
         sources: All that will be read.
         sampling: Which frames of videos.
         say: Is told, for people, which videos are copied to another kind of file.
+        detail: How much is drawn of a face in pictures and videos.
+        hide: How faces are made unrecognisable; they are not, unless given.
 
     Raises:
         UsageError: A source would be written over, or cannot be drawn so.
         BadInputError: What is drawn cannot be written.
     """
-    if is_grid(output):
-        grid = _FaceGrid(output, sources)
+    hider = None if hide is None else FaceHider(hide)
+    if is_grid(output, sources):
+        grid = _FaceGrid(output, sources, hider)
         yield grid
         grid.save()
         return
@@ -59,15 +83,24 @@ def open_drawings(
     for source, target in targets.items():
         if target.suffix in (".mp4", ".mkv") and Path(source).suffix.lower() != target.suffix:
             say(f"{source}: its copy is {target}")
-    with closing(_Annotated(targets, sampling or Sampling())) as annotated:
+    with closing(_Annotated(targets, sampling or Sampling(), detail, hider)) as annotated:
         yield annotated
 
 
 class _Annotated:
     """Pictures and videos with what was found drawn on them; on videos what was smoothed."""
 
-    def __init__(self, targets: dict[str, Path], sampling: Sampling) -> None:
+    def __init__(
+        self,
+        targets: dict[str, Path],
+        sampling: Sampling,
+        detail: Detail,
+        hider: FaceHider | None,
+    ) -> None:
         self._targets, self._sampling = targets, sampling
+        self._detail: Detail = detail
+        self._hider = hider
+        self._spots: dict[int, Spots] = {}
         self._video: VideoWriter | None = None
         self._last: FrameResult | None = None
 
@@ -76,11 +109,15 @@ class _Annotated:
             return  # it may go on behind the damage
         if self._last is not None and not result.follows(self._last):
             self.close()
+            self._spots = {}
         self._last = result
-        if result.rgb is None:
+        shown = result.rgb if self._hider is None else self._hider.hide(result).rgb
+        if shown is None:
             return
         target = self._targets[result.source]
-        drawn = draw_faces(result.rgb, [face.as_smoothed() for face in result.faces])
+        faces = [face.as_smoothed() for face in result.faces]
+        spots = None if result.time_seconds is None else self._spots
+        drawn = draw_faces(shown, faces, self._detail, spots)
         try:
             if result.time_seconds is None:
                 _save_picture(drawn, target)
@@ -112,7 +149,7 @@ def _save_picture(rgb: np.ndarray, target: Path) -> None:
 class _FaceGrid:
     """The first face images and their expressions, in one picture."""
 
-    def __init__(self, path: Path, sources: Sequence[Source]) -> None:
+    def __init__(self, path: Path, sources: Sequence[Source], hider: FaceHider | None) -> None:
         names = []
         for source in sources:
             if not isinstance(source, FaceFileSource):
@@ -121,18 +158,19 @@ class _FaceGrid:
                     "annotated pictures go to a folder"
                 )
             names.append(source.path.name)
-        self._path, self._names = path, ", ".join(names)
+        self._path, self._names, self._hider = path, ", ".join(names), hider
         self._faces: list[tuple[np.ndarray, str]] = []
         self._num_read = 0
 
     def write(self, result: FrameResult) -> None:
-        if result.rgb is None:
+        shown = result.rgb if self._hider is None else self._hider.hide(result).rgb
+        if shown is None:
             return
         self._num_read += 1
         if len(self._faces) < GRID_FACES:
             (face,) = result.faces
             doubt = "?" if face.uncertain else ""
-            self._faces.append((result.rgb, f"{face.expression}{doubt} {face.confidence:.0%}"))
+            self._faces.append((shown, f"{face.expression}{doubt} {face.confidence:.0%}"))
 
     def save(self) -> None:
         from mien.plots import draw_face_grid, write_figure
@@ -154,9 +192,13 @@ def take_name(name: Path, taken: set[str]) -> Path:
     return free
 
 
-def _plan_targets(folder: Path, sources: Sequence[Source]) -> dict[str, Path]:
+def _plan_targets(output: Path, sources: Sequence[Source]) -> dict[str, Path]:
+    """Returns where each source's picture or video goes, by the source's name."""
     targets: dict[str, Path] = {}
     taken: set[str] = set()
+    is_one = is_file(output)
+    if is_one and (problem := _no_single(output, sources)):
+        raise UsageError(problem)
     for source in sources:
         if isinstance(source, FaceFileSource):
             raise UsageError(
@@ -170,9 +212,23 @@ def _plan_targets(folder: Path, sources: Sequence[Source]) -> dict[str, Path]:
             name = name.with_suffix(video_suffix(source.path))
         elif name.suffix.lower() not in _WRITABLE:
             name = name.with_suffix(".png")
-        targets[source.name] = folder / take_name(name, taken)
+        targets[source.name] = output if is_one else output / take_name(name, taken)
     read = source_files(sources)
     for target in targets.values():
         if target.resolve() in read:
-            raise UsageError(f"{target} would be written over; choose another folder")
+            other = "file" if is_one else "folder"
+            raise UsageError(f"{target} would be written over; choose another {other}")
     return targets
+
+
+def _no_single(output: Path, sources: Sequence[Source]) -> str | None:
+    """Returns why the sources cannot be drawn in one picture of this name, or None."""
+    wanted = "expected a folder for --output, whose name has no such ending"
+    if len(sources) != 1:
+        return f"{output} is one picture, but there are {len(sources)} sources; {wanted}"
+    if isinstance(sources[0], VideoSource):
+        return f"{output} is a picture, but {sources[0].path} is a video; {wanted}"
+    if isinstance(sources[0], PictureSource) and output.suffix.lower() not in _ONE_PICTURE:
+        kinds = ", ".join(_ONE_PICTURE)
+        return f"{output}: an annotated picture ends in {kinds}; .svg is for face images"
+    return None
