@@ -12,16 +12,57 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mien.classifier import Classifier
-    from mien.errors import MienError
-    from mien.inference import Analyzer, Face
+    from mien.data import read
+    from mien.errors import BadInputError, MienError, MissingError, UsageError
+    from mien.evaluation import evaluate
+    from mien.explanation import explain
+    from mien.inference import (
+        Analyzer,
+        Detection,
+        Detector,
+        Face,
+        FrameResult,
+        Sampling,
+        to_table,
+    )
+    from mien.models import create_model
+    from mien.recipes import load_recipe
+    from mien.training import export, train
 
-__all__ = ["Analyzer", "Classifier", "Face", "MienError"]
+__all__ = [
+    "Analyzer",
+    "BadInputError",
+    "Classifier",
+    "Detection",
+    "Detector",
+    "Face",
+    "FrameResult",
+    "MienError",
+    "MissingError",
+    "Sampling",
+    "UsageError",
+    "create_model",
+    "evaluate",
+    "explain",
+    "export",
+    "load_recipe",
+    "read",
+    "to_table",
+    "train",
+]
 
 _HOMES = {
-    "Analyzer": "mien.inference",
-    "Classifier": "mien.classifier",
-    "Face": "mien.inference",
-    "MienError": "mien.errors",
+    "mien.classifier": ("Classifier",),
+    "mien.data": ("read",),
+    "mien.errors": ("BadInputError", "MienError", "MissingError", "UsageError"),
+    "mien.evaluation": ("evaluate",),
+    "mien.explanation": ("explain",),
+    "mien.inference": (
+        *("Analyzer", "Detection", "Detector", "Face", "FrameResult", "Sampling", "to_table"),
+    ),
+    "mien.models": ("create_model",),
+    "mien.recipes": ("load_recipe",),
+    "mien.training": ("export", "train"),
 }
 
 
@@ -30,8 +71,9 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("mien")
-    if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(importlib.import_module(home), name)
     raise AttributeError(f"module 'mien' has no attribute {name!r}")
 
 

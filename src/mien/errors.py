@@ -17,13 +17,31 @@ class MienError(Exception):
 
 
 class UsageError(MienError, ValueError):
-    """A setting, name or combination of arguments that mien does not know (exit code 2)."""
+    """A setting, name or combination of arguments that mien does not know (exit code 2).
+
+    Example:
+        >>> from mien import Analyzer, UsageError
+        >>> try:
+        ...     Analyzer(detector="har")
+        ... except UsageError as error:
+        ...     print(error)
+        no detector 'har'; did you mean 'haar'?
+    """
 
     exit_code = 2
 
 
 class BadInputError(MienError, ValueError):
-    """A file or value that cannot be read as what it should be (exit code 3)."""
+    """A file or value that cannot be read as what it should be (exit code 3).
+
+    Example:
+        >>> from mien import Analyzer, BadInputError
+        >>> try:
+        ...     Analyzer()(b"no picture")
+        ... except BadInputError as error:
+        ...     print(error)
+        picture: text, not a picture
+    """
 
     exit_code = 3
 
@@ -33,7 +51,16 @@ class PassingError(BadInputError):
 
 
 class MissingError(MienError):
-    """Something that is not there: a file, a model, an optional package (exit code 4)."""
+    """Something that is not there: a file, a model, an optional package (exit code 4).
+
+    Example:
+        >>> from mien import MissingError, read
+        >>> try:
+        ...     read("nothing.csv")
+        ... except MissingError as error:
+        ...     print(error)
+        nothing.csv: no such file or folder
+    """
 
     exit_code = 4
 

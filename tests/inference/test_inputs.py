@@ -204,5 +204,5 @@ def test_own_frames_are_followed_and_smoothed(analyzer: Analyzer) -> None:
 
 
 def test_a_video_is_no_frame(analyzer: Analyzer, folder: Path) -> None:
-    with pytest.raises(UsageError, match=r"clip.mp4: expected a picture, the next frame"):
+    with pytest.raises(UsageError, match=r"clip.mp4: expected one picture"):
         analyzer.track().update(folder / "clip.mp4")

@@ -10,8 +10,9 @@ from pydantic import TypeAdapter
 
 from mien.classifier import Classifier
 from mien.data import FaceSet
-from mien.errors import BadInputError
+from mien.errors import BadInputError, UsageError
 from mien.evaluation import metrics
+from mien.evaluation.faces import read_for_model
 from mien.evaluation.votes import VotesReport, score_votes
 from mien.model_folder import ModelConfig
 
@@ -139,19 +140,42 @@ class Evaluation:
         return self.logits.argmax(axis=1) == self.labels
 
 
-def evaluate(model: Classifier | str | Path, faces: FaceSet, tta: bool = False) -> Report:
-    """Returns the report on a model over all faces of a labelled set.
+def evaluate(
+    model: Classifier | str | Path,
+    faces: FaceSet | str | Path,
+    tta: bool = False,
+    *,
+    split: str | None = None,
+    votes: str | Path | None = None,
+) -> Report:
+    """Returns the report on a model over a labelled set.
 
-    Arguments and errors are those of `collect`, which also returns the logits.
+    Errors are those of `collect`, which also returns the logits, and of `mien.data.read`.
+
+    Args:
+        model: A loaded classifier, or `default`, a model folder, or a run that holds one.
+        faces: The labelled set, or its path: a CSV or a folder, read as the model was made for.
+        tta: Average the logits of the test-time views.
+        split: One split of it only; None for all faces.
+        votes: With a path: FER+'s votes of the same rows.
 
     Example:
         >>> from mien.data import read
         >>> from mien.evaluation import evaluate
-        >>> report = evaluate("default", read("faces.csv").take_split("PublicTest"))
+        >>> report = evaluate("default", "faces.csv", split="PublicTest")
         >>> report.num_faces, 0 <= report.accuracy <= 1
         (28, True)
+        >>> report == evaluate("default", read("faces.csv"), split="PublicTest")
+        True
     """
-    return collect(model, faces, tta).report
+    classifier = model if isinstance(model, Classifier) else Classifier(model)
+    if isinstance(faces, str | Path):
+        chosen = read_for_model(classifier.config, faces, split, votes=votes).faces
+    elif votes is not None:
+        raise UsageError("votes go with a path; of faces that are read: mien.data.read(…, votes)")
+    else:
+        chosen = faces if split is None else faces.take_split(split)
+    return collect(classifier, chosen, tta).report
 
 
 def collect(model: Classifier | str | Path, faces: FaceSet, tta: bool = False) -> Evaluation:

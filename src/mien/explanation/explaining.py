@@ -13,13 +13,14 @@ from mien.classifier import softmax
 from mien.errors import BadInputError, UsageError
 from mien.explanation.network import Activation, Filters, activations, as_batch, filters
 from mien.explanation.saliency import GradCam, PixelContributions, grad_cam, integrated_gradients
+from mien.inference.read.inputs import find_picture
+from mien.inference.read.pictures import read_one
 from mien.inference.results import MIN_CONFIDENCE
 from mien.inference.see.crop import cut
 from mien.inference.see.detectors import create_detector
 from mien.labels import canonical_expression, nearest
 from mien.model_folder import ModelConfig, read_config, resolve
 from mien.models import FaceClassifier, load_face_classifier
-from mien.pictures import read_picture
 from mien.plots.explanation import draw_activations, draw_contributions, draw_evidence, draw_filters
 from mien.views import centre_crop
 
@@ -120,7 +121,7 @@ class Explanation:
 
 
 def explain(
-    picture: str | Path,
+    picture: Any,
     method: str = "integrated-gradients",
     *,
     model: str | Path = "default",
@@ -130,7 +131,7 @@ def explain(
     """Returns what a model read in the most certain face of a picture, and why.
 
     Args:
-        picture: A picture's path.
+        picture: A path, or whatever else an analyzer takes for one picture.
         method: One of `METHODS`.
         model: `default`, a model folder, or a run that holds one.
         expression: The one to explain; by default the perceived one.
@@ -152,7 +153,8 @@ def explain(
     folder = resolve(model)
     config = read_config(folder)
     chosen = None if expression is None else _label_of(expression, config.labels)
-    face, num_faces = find_face(picture, config, detector)
+    source = find_picture(picture)
+    face, num_faces = find_face(source, config, detector)
     view = centre_crop(face[None], config.input_size)[0]
     face_classifier = load_face_classifier(folder)
     with torch.no_grad():
@@ -161,7 +163,7 @@ def explain(
     perceived = int(probabilities.argmax())
     explained = perceived if chosen is None else chosen
     return Explanation(
-        source=str(picture),
+        source=source.name,
         architecture=config.architecture,
         method=method,
         num_faces=num_faces,
@@ -174,14 +176,14 @@ def explain(
 
 
 def find_face(
-    picture: str | Path, config: ModelConfig, detector: str = "retinaface"
+    picture: Any, config: ModelConfig, detector: str = "retinaface"
 ) -> tuple[np.ndarray, int]:
     """Returns a picture's most certain face as `mien predict` cuts it, and how many there are.
 
     The face is uint8 `[S, S]` (grey) or `[S, S, 3]` (RGB), S = `config.face_size`.
 
     Args:
-        picture: A picture's path.
+        picture: A path, or whatever else an analyzer takes for one picture.
         config: The model's: it says how faces are framed.
         detector: `retinaface`, `haar`, or `none`.
 
@@ -198,11 +200,12 @@ def find_face(
         ((48, 48), dtype('uint8'), 1)
     """
     finder = create_detector(detector)
-    rgb = read_picture(picture)
+    source = find_picture(picture)
+    rgb = read_one(source).pixels()
     detections = finder.detect(rgb)
     if not detections:
         raise BadInputError(
-            f"{picture}: no face found by {detector}; if the picture is one face, "
+            f"{source.name}: no face found by {detector}; if the picture is one face, "
             "framed as the training set's, use the detector none"
         )
     return cut(rgb, detections[0], config.crop, config.face_size, config.channels), len(detections)

@@ -23,6 +23,7 @@ from mien.inference.read.inputs import (
     Pixels,
     as_camera,
     find_inputs,
+    find_picture,
     is_camera,
     is_many,
     sources_of,
@@ -341,9 +342,17 @@ class Analyzer:
 
 
 class Track:
-    """Follows faces through frames that a program takes itself, as from OpenCV; from one camera.
+    """Follows faces through frames that a program takes itself, such as OpenCV's from a camera.
 
-    Frames are looked at at once: smoothing looks back only.
+    Each frame is answered at once: smoothing uses the past only.
+
+    Example:
+        >>> from mien import Analyzer
+        >>> track = Analyzer().track()
+        >>> for time_seconds in (0.0, 0.04):
+        ...     result = track.update("examples/astronaut.jpg", time_seconds)
+        >>> [(face.track_id, face.expression) for face in result]
+        [(1, 'happy')]
     """
 
     def __init__(self, analyzer: Analyzer) -> None:
@@ -372,9 +381,7 @@ class Track:
             MienError: It is no picture, or cannot be read.
             UsageError: The time goes backwards.
         """
-        source, *others = sources_of(frame, Pixels(colour, white), "camera")
-        if others or not isinstance(source, PictureSource):
-            raise UsageError(f"{frame}: expected a picture, the next frame")
+        source = find_picture(frame, Pixels(colour, white), "camera")
         now = time.monotonic() if time_seconds is None else time_seconds
         picture = replace(read_one(source), frame=self._num_frames, time_seconds=now)
         try:

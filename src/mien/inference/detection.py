@@ -24,6 +24,11 @@ class Detection:
         landmarks: Two eyes, the tip of the nose, two corners of the mouth, x and y each, of a
             pair the one further left in an upright picture first; or None.
         is_framed: The box is framed as the training set frames faces already: cut it as it is.
+
+    Example:
+        >>> from mien import Detection
+        >>> Detection((10.0, 20.0, 60.0, 80.0), score=0.9).box
+        (10.0, 20.0, 60.0, 80.0)
     """
 
     box: Box
@@ -44,7 +49,17 @@ class Detection:
 
 
 class Detector(Protocol):
-    """Finds faces."""
+    """Finds faces: any object with this method.
+
+    Example:
+        >>> from mien import Analyzer, Detection
+        >>> class Middle:
+        ...     def detect(self, rgb):
+        ...         height, width = rgb.shape[:2]
+        ...         return [Detection((width / 3, height / 9, width * 0.54, height / 3), 1.0)]
+        >>> [face.box[0] for face in Analyzer(detector=Middle())("examples/astronaut.jpg")]
+        [170.66666666666666]
+    """
 
     def detect(self, rgb: np.ndarray) -> list[Detection]:
         """Returns the faces in a picture, RGB uint8 `[H, W, 3]`, most certain first."""

@@ -37,6 +37,13 @@ def to_table(results: "FrameResult | Iterable[FrameResult]", kind: TableKind = "
     Raises:
         MissingError: The package is not installed.
         UsageError: No such kind.
+
+    Example:
+        >>> from mien import Analyzer, to_table
+        >>> results = Analyzer()(["examples/astronaut.jpg", "nothing.jpg"])
+        >>> table = to_table(results)
+        >>> table[["source", "expression"]].values.tolist()
+        [['examples/astronaut.jpg', 'happy'], ['nothing.jpg', <NA>]]
     """
     if kind not in _KINDS:
         raise UsageError(f"table of kind {kind!r}: expected {', '.join(_KINDS)}")

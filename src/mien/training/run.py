@@ -16,7 +16,7 @@ from mien.errors import BadInputError
 from mien.locks import FolderLock
 from mien.model_folder import PRETRAINED, read_config, resolve
 from mien.models import count_parameters
-from mien.recipes import Recipe
+from mien.recipes import Recipe, load_recipe
 from mien.run_folder import RunInfo
 from mien.training import checkpoint
 from mien.training.data import TrainingData, TrainingSource, prepare, source_of
@@ -29,7 +29,7 @@ from mien.training.teaching import TeacherNames, teacher_names
 
 
 def train(
-    recipe: Recipe,
+    recipe: Recipe | str,
     data: str | Path,
     output: str | Path,
     init: str | Path | None = None,
@@ -41,7 +41,7 @@ def train(
     """Returns the run folder of a finished training, with the model folder `model` inside.
 
     Args:
-        recipe: The knobs.
+        recipe: The knobs, from `load_recipe`; or a recipe's name.
         data: A labelled set, as `mien.data.read` takes it.
         output: The run folder to make; must not exist or be empty.
         init: A model to fine-tune: `default`, a model folder, or a run. Its architecture and
@@ -64,6 +64,8 @@ def train(
         True
     """
     run = Path(output)
+    if isinstance(recipe, str):
+        recipe = load_recipe(recipe)
     run_folder.check_free(run)
     if init is not None:
         recipe = with_architecture_of(recipe, read_config(resolve(init)))

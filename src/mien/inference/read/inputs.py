@@ -115,6 +115,24 @@ def sources_of(given: Any, pixels: Pixels, name: str = "picture") -> list[Source
     raise UsageError(f"{EXPECTED}; got {type(given).__name__}{hint}")
 
 
+def find_picture(given: Any, pixels: Pixels | None = None, name: str = "picture") -> PictureSource:
+    """Returns the one picture that is given; nothing is decoded yet.
+
+    Args:
+        given: It.
+        pixels: How numbers are to be understood; as RGB, unless given.
+        name: What it is called if it has no name.
+
+    Raises:
+        MissingError: No such file.
+        UsageError: It is no picture, or several.
+    """
+    source, *others = sources_of(given, pixels or Pixels(), name)
+    if others or not isinstance(source, PictureSource):
+        raise UsageError(f"{given}: expected one picture")
+    return source
+
+
 def as_rgb(picture: Any, pixels: Pixels) -> np.ndarray:
     """Returns a PIL image, or pixels in any of the usual forms, as RGB uint8 `[H, W, 3]`.
 
