@@ -118,8 +118,8 @@ faces right with test-time views, and by far the truest probabilities of any sin
 epochs had two threads and the rest one, beside other work, hence its minutes. All that was
 trained from FER2013's own labels, together:
 
-    mien train --recipe mien_m_from_votes --init default --data fer2013.csv \
-        --teacher docs/teachers/mien_m_plus.npz --set train.seed=1 --set train.epochs=32 \
+    mien train --recipe mien_m_from_votes --init default --data fer2013.csv \\
+        --teacher docs/teachers/mien_m_plus.npz --set train.seed=1 --set train.epochs=32 \\
         --set train.teacher_weight=0.4 --set train.label_smoothing=0.0
     python benchmarks/ensemble.py --data fer2013.csv FROM_VOTES FROM_VOTES_PLUS MIEN_M MIEN_M_52
 
