@@ -112,11 +112,11 @@ epoch 19 on, where `mien_m-0` loses 0.6 in its last ten. The two err on differen
 | mien_m-0 | 70.74 | 71.75 | 0.8915 | 0.8352 |
 | all together | 72.05 | 72.53 | 0.8208 | 0.7968 |
 
-`mien_m_from_votes_plus-1` is `mien_m_from_votes` for 32 epochs (seed 1) with four tenths of its target
-from the teacher of `mien_m_plus`, which never saw the face it is asked about, and no smoothing: as many
-faces right with test-time views, and by far the truest probabilities of any single net. Its first five
-epochs had two threads and the rest one, beside other work, hence its minutes. All that was
-trained from FER2013's own labels, together:
+`mien_m_from_votes_plus-1` is `mien_m_from_votes` for 32 epochs (seed 1) with four tenths of its
+target from the teacher of `mien_m_plus`, which never saw the face it is asked about, and no
+smoothing: as many faces right with test-time views, and by far the truest probabilities of any
+single net. Its first five epochs had two threads and the rest one, beside other work, hence its
+minutes. All that was trained from FER2013's own labels, together:
 
     mien train --recipe mien_m_from_votes --init default --data fer2013.csv \\
         --teacher docs/teachers/mien_m_plus.npz --set train.seed=1 --set train.epochs=32 \\
