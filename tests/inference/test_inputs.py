@@ -13,9 +13,11 @@ import torch
 from PIL import Image
 from skimage.data import astronaut
 
+from fake_camera import HttpCamera
 from made_video import write_video
 from mien.errors import BadInputError, MienError, MissingError, UsageError
 from mien.inference import Analyzer, FrameResult
+from mien.inference.read.camera import find_camera
 from tiny_model import write_tiny_model
 
 RGB = astronaut()[:256, 100:356]
@@ -206,3 +208,43 @@ def test_own_frames_are_followed_and_smoothed(analyzer: Analyzer) -> None:
 def test_a_video_is_no_frame(analyzer: Analyzer, folder: Path) -> None:
     with pytest.raises(UsageError, match=r"clip.mp4: expected one picture"):
         analyzer.track().update(folder / "clip.mp4")
+
+
+def test_a_camera_gives_results_that_follow_faces_until_it_is_closed(analyzer: Analyzer) -> None:
+    with HttpCamera() as http:
+        results = analyzer(find_camera(http.url))
+        first, second = next(results), next(results)
+        assert (first[0].track_id, second[0].track_id) == (1, 1)
+        assert second.time_seconds > first.time_seconds
+        assert first.draw().shape[2] == 3
+        results.close()
+
+
+def test_the_number_of_a_camera_is_its_device(
+    analyzer: Analyzer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[int] = []
+
+    class Device:
+        def __init__(self, number: int) -> None:
+            opened.append(number)
+
+        def isOpened(self) -> bool:
+            return True
+
+        def read(self) -> tuple[bool, np.ndarray]:
+            return True, RGB[..., ::-1].copy()
+
+        def release(self) -> None:
+            pass
+
+    monkeypatch.setattr("cv2.VideoCapture", Device)
+    result = next(analyzer(np.int64(3)))
+    assert (opened, result.source) == ([3], "camera 3")
+    assert np.array_equal(result.rgb, RGB)
+    assert len(result) == 1
+
+
+def test_a_camera_is_no_item_of_a_list(analyzer: Analyzer) -> None:
+    (result,) = analyzer([0])
+    assert result.error == "0: camera 0 in a list: give it by itself"
