@@ -109,7 +109,14 @@ def test_every_model_looks_at_the_faces_once(tmp_path, model, data, monkeypatch)
     options = ["--data", data, "--split", "PublicTest", "--output", tmp_path / "out"]
     assert run(model, other, *options).exit_code == 0
     assert looks == [("model", 12), ("other", 12)]
-    names = ["confusion.png", "per_class.png", "reliability.png", "report.html", "report.json"]
+    names = [
+        "confusion.png",
+        "coverage.png",
+        "per_class.png",
+        "reliability.png",
+        "report.html",
+        "report.json",
+    ]
     for folder in ("model", "other"):
         assert sorted(path.name for path in (tmp_path / "out" / folder).iterdir()) == names
 

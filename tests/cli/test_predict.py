@@ -316,3 +316,10 @@ def test_a_closed_pipe_ends_quietly(model: Path, album: Path) -> None:
     os.close(write_end)
     assert "Traceback" not in result.stderr
     assert "Exception" not in result.stderr
+
+
+def test_min_confidence_decides_what_is_uncertain(model: Path, album: Path) -> None:
+    for least, uncertain in (("0", False), ("1", True)):
+        out = Outcome(model, album / "a.png", "--json", "--min-confidence", least).out
+        (face,) = json.loads(out)["faces"]
+        assert face["uncertain"] is uncertain

@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from mien.evaluation import Evaluation, compare, score
+from mien.evaluation import Evaluation, compare, score, truth_of
 from mien.evaluation.comparison import bootstrap_interval, group_seeds, mcnemar_exact
 from mien.model_folder import ModelConfig
 
@@ -22,7 +22,9 @@ def evaluation(name, right, seed=None, lr=0.1, train_hash="t", truth=None, label
     logits = np.eye(2, dtype=np.float32)[decided]
     training = {} if seed is None else {"recipe": recipe(seed, lr), "train_hash": train_hash}
     config = ModelConfig(architecture="logistic", labels=labels, training=training)
-    return Evaluation(name, config, logits, truth, score(logits, truth, labels))
+    return Evaluation(
+        name, config, logits, truth, score(logits, truth, labels), truth_of(truth, None)
+    )
 
 
 def recipe(seed, lr):

@@ -172,3 +172,17 @@ def test_unfit_arguments_are_refused(logits, labels, message):
     ):
         with pytest.raises(ValueError, match=message):
             metric(logits, labels)
+
+
+def test_coverage_and_accuracy_of_four_faces_worked_by_hand():
+    probabilities = [[0.9, 0.1], [0.3, 0.7], [0.4, 0.6], [0.55, 0.45]]
+    labels = np.array([0, 1, 0, 0])  # right, right, wrong, right
+    found = metrics.coverages(np.log(probabilities), labels, (0.0, 0.6, 0.8, 0.95))
+    assert [(row.num_faces, row.coverage, row.accuracy) for row in found] == [
+        (4, 1.0, 0.75),
+        (3, 0.75, pytest.approx(2 / 3)),
+        (1, 0.25, 1.0),
+        (0, 0.0, None),
+    ]
+    assert found[0].accuracy_ci95 == metrics.wilson_interval(3, 4)
+    assert found[3].accuracy_ci95 is None

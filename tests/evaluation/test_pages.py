@@ -63,6 +63,7 @@ def decoded(uri):
 def test_the_folder_holds_figures_report_and_page(folder, evaluation):
     assert sorted(path.name for path in folder.iterdir()) == [
         "confusion.png",
+        "coverage.png",
         "per_class.png",
         "reliability.png",
         "report.html",
@@ -75,7 +76,7 @@ def test_the_folder_holds_figures_report_and_page(folder, evaluation):
 def test_the_page_holds_its_figures_and_fetches_nothing(folder):
     page = parse((folder / "report.html").read_text())
     pictures = [image.get("src") for image in page.iter("img")]
-    names = ("confusion.png", "reliability.png", "per_class.png")
+    names = ("confusion.png", "reliability.png", "per_class.png", "coverage.png")
     assert [decoded(uri) for uri in pictures[:3]] == [(folder / n).read_bytes() for n in names]
     assert all(uri.startswith("data:image/png;base64,") for uri in pictures)
     assert {element.tag for element in page.iter()} & {"script", "link", "iframe", "a"} == set()
@@ -96,7 +97,9 @@ def test_names_are_escaped_not_obeyed(folder, evaluation):
 
 def test_the_tables_hold_the_figures(folder, evaluation):
     page = parse((folder / "report.html").read_text())
-    classes, confusion = page.iter("table")
+    answers, classes, confusion = page.iter("table")
+    first = ["".join(cell.itertext()) for cell in list(answers.iter("tr"))[1]]
+    assert first[:3] == ["0", "100.0%", f"{evaluation.report.accuracy:.1%}"]
     rows = [[cell.text for cell in row.iter("td")] for row in confusion.iter("tr")][1:]
     assert [[int(text) for text in row] for row in rows] == [
         list(row) for row in evaluation.report.confusion

@@ -28,6 +28,7 @@ KEYS = [
     "ece",
     "per_class",
     "confusion",
+    "coverages",
 ]
 
 
@@ -49,6 +50,8 @@ def test_a_report_by_hand():
     document = score(logits, np.array([0, 0, 0, 1]), ("a", "b")).to_json_dict()
     low, high = document.pop("accuracy_ci95")
     assert (low, high) == pytest.approx((0.3006, 0.9544), abs=1e-4)
+    answered = [(row["coverage"], row["accuracy"]) for row in document.pop("coverages")]
+    assert answered == [(1, 0.75)] * 5 + [(0, None)] * 3
     assert document == {
         "num_faces": 4,
         "num_views": 1,

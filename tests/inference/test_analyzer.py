@@ -240,3 +240,17 @@ def test_predict_writes_every_result_and_counts(analyzer: Analyzer, tmp_path: Pa
     assert [path.name for path in drawn.iterdir()] == ["a.png"]
     with pytest.raises(UsageError, match="would be written over"):
         predict(find_sources([pictures]), analyzer, csv=pictures / "a.png")
+
+
+def test_the_least_confidence_of_an_answer_can_be_chosen(model: Path, analyzer: Analyzer) -> None:
+    (face,) = analyzer(astronaut())
+    for least, uncertain in ((face.confidence - 1e-6, False), (face.confidence + 1e-6, True)):
+        chosen = Analyzer(model, min_confidence=least)
+        (same,) = chosen(astronaut())
+        assert (same.uncertain, same.probabilities) == (uncertain, face.probabilities)
+        followed = chosen.track().update(astronaut(), 0.0)
+        assert followed[0].as_smoothed().uncertain is uncertain
+        (row,) = chosen(astronaut()).to_rows()
+        assert row[list(chosen(astronaut()).columns()).index("uncertain")] is uncertain
+    with pytest.raises(UsageError, match="min_confidence 2: expected 0 to 1"):
+        Analyzer(model, min_confidence=2)

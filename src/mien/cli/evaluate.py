@@ -132,7 +132,7 @@ def _print_report(title: str, report: "Report") -> None:
     overall.add_row("macro F1", f"{report.macro_f1:.4f}")
     overall.add_row("log loss", f"{report.log_loss:.4f}")
     overall.add_row("calibration error", f"{report.ece:.4f}", "15 equal-mass bins")
-    print_parts(title, overall, *_class_tables(report))
+    print_parts(title, overall, *_class_tables(report), _coverage_table(report))
 
 
 def _print_votes(title: str, votes: "VotesReport") -> None:
@@ -155,7 +155,7 @@ def _print_votes(title: str, votes: "VotesReport") -> None:
     overall.add_row("cross-entropy", f"{votes.cross_entropy:.4f}", floor)
     overall.add_row("calibration error", f"{votes.ece:.4f}", "15 equal-mass bins")
     overall.add_row("label is the majority", f"{votes.label_agreement:.4f}")
-    print_parts(title, overall, head, alarms, *_class_tables(votes))
+    print_parts(title, overall, head, alarms, *_class_tables(votes), _coverage_table(votes))
 
 
 def _add_accuracies(table: "Table", report: "Report | VotesReport") -> None:
@@ -172,6 +172,16 @@ def _class_tables(report: "Report | VotesReport") -> "tuple[Table, Table]":
         classes.add_row(name, *ratios, f"{scores.support:,}")
         confusion.add_row(name, *map(str, row))
     return classes, confusion
+
+
+def _coverage_table(report: "Report | VotesReport") -> "Table":
+    """Returns how many faces are answered, and rightly, with each --min-confidence."""
+    table = _table("min. confidence", "answered", "right", "95 % interval")
+    for row in report.coverages:
+        if row.accuracy is not None and row.accuracy_ci95 is not None:
+            right, interval = f"{row.accuracy:.4f}", _interval(row.accuracy_ci95)
+            table.add_row(f"{row.min_confidence:g}", f"{row.coverage:.4f}", right, interval)
+    return table
 
 
 def _print_comparison(comparison: "Comparison") -> None:

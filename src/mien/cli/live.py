@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mien.cli.listening import ApiKeyFile, Host, Insecure, Port, find_access, need_server
-from mien.cli.options import Hide, Model
+from mien.cli.options import Hide, MinConfidence, Model
 from mien.cli.output import note
 from mien.memory import return_freed_memory
 
@@ -28,6 +28,7 @@ def live(
             show_default=False,
         ),
     ] = None,
+    min_confidence: MinConfidence = 0.5,
     hide: Hide = None,
     host: Host = "127.0.0.1",
     port: Port = 8000,
@@ -56,8 +57,10 @@ def live(
 
     place = find_camera(camera)
     key, local = find_access(host, api_key_file, insecure)
-    analyzer = Analyzer(model, detector)
-    shown = LiveCamera(place, Analyzer(analyzer.classifier, detector), note, hide)
+    analyzer = Analyzer(model, detector, min_confidence=min_confidence)
+    shown = LiveCamera(
+        place, Analyzer(analyzer.classifier, detector, min_confidence=min_confidence), note, hide
+    )
     with ExitStack() as stack:
         if csv is not None:
             files = [VideoSource(Path(camera), Path(camera))] if place.ends else []

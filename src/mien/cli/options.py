@@ -15,6 +15,15 @@ LabelledSet = Annotated[
 ]
 RecipeName = Annotated[str, typer.Option(help="A recipe's name or TOML file.")]
 Detector = Annotated[str, typer.Option(help="retinaface, haar, or none: each picture is a face.")]
+MinConfidence = Annotated[
+    float,
+    typer.Option(
+        min=0.0,
+        max=1.0,
+        help="Mark faces that are read with less confidence uncertain; mien evaluate says how many "
+        "that are, and how many of the others are right.",
+    ),
+]
 HideKind = Literal["blur", "pixelate", "solid"]
 Model = Annotated[str, typer.Option(help="default, fer2013, a model folder, or a run.")]
 Settings = Annotated[

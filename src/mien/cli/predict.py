@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mien.cli.options import Detector, Hide, Model
+from mien.cli.options import Detector, Hide, MinConfidence, Model
 from mien.cli.output import need, note, print_json, progress_bar
 from mien.errors import BadInputError, UsageError
 
@@ -134,6 +134,7 @@ def predict(
     tta: Tta = False,
     detect_every: DetectEvery = 1,
     detect_size: DetectSize = None,
+    min_confidence: MinConfidence = 0.5,
     patience: Patience = 120.0,
     every: Every = "1",
     start: Start = "0",
@@ -166,7 +167,9 @@ def predict(
         if draw is not None or hide is not None:
             raise UsageError("--tables draws nothing: leave --draw and --hide out")
         table = tables or "csv"
-        settings = VideoSettings(model, detector, tta, detect_every, detect_size, sampling, table)
+        settings = VideoSettings(
+            model, detector, tta, detect_every, detect_size, sampling, table, min_confidence
+        )
         _write_tables(sources, output, settings, resume, workers or 1, patience, json)
         return
     if output is None and (draw is not None or hide is not None):
@@ -194,6 +197,7 @@ def predict(
         detect_every=detect_every,
         detect_size=detect_size,
         patience_seconds=patience,
+        min_confidence=min_confidence,
     )
     with progress_bar(sources, sampling, has_bar) as progress:
         taking.append(progress)

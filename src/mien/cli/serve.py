@@ -1,7 +1,7 @@
 """`mien serve`: the HTTP and WebSocket service and its page."""
 
 from mien.cli.listening import ApiKeyFile, Host, Insecure, Port, find_access, need_server
-from mien.cli.options import Detector, Model
+from mien.cli.options import Detector, MinConfidence, Model
 from mien.cli.output import note
 from mien.memory import return_freed_memory
 
@@ -11,6 +11,7 @@ def serve(
     port: Port = 8000,
     model: Model = "default",
     detector: Detector = "retinaface",
+    min_confidence: MinConfidence = 0.5,
     api_key_file: ApiKeyFile = None,
     insecure: Insecure = False,
 ) -> None:
@@ -27,6 +28,6 @@ def serve(
 
     key, local = find_access(host, api_key_file, insecure)
     settings = Settings(model, detector, key, local)
-    app = create_app(settings, Analyzer(model, detector))
+    app = create_app(settings, Analyzer(model, detector, min_confidence=min_confidence))
     return_freed_memory()
     run(app, host, port, lambda url: note(f"serving on {url} (Ctrl-C ends it)"))

@@ -5,6 +5,7 @@ nothing), `labels` are `[N]` integers from 0 to K - 1, and the decision is the h
 first of equals). Sums run in float64 whatever comes in.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
 
@@ -204,6 +205,53 @@ def expected_calibration_error(logits: np.ndarray, targets: np.ndarray) -> float
     bins = calibration_bins(logits, targets)
     gaps = np.abs(bins.accuracy - bins.confidence)
     return float((gaps * bins.counts).sum() / bins.counts.sum())
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What is left of a set, and how right it is, if less confident answers are not given.
+
+    Attributes:
+        min_confidence: The least probability of the decision that counts as an answer.
+        num_faces: Faces with an answer.
+        coverage: Their share of all faces.
+        accuracy: Share of the answers that are right; None without an answer.
+        accuracy_ci95: Its Wilson interval; likewise.
+    """
+
+    min_confidence: float
+    num_faces: int
+    coverage: float
+    accuracy: float | None
+    accuracy_ci95: tuple[float, float] | None
+
+
+CONFIDENCES = (0.0, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+
+
+def coverages(
+    logits: np.ndarray, labels: np.ndarray, confidences: Sequence[float] = CONFIDENCES
+) -> tuple[Coverage, ...]:
+    """Returns coverage and accuracy at each least confidence (El-Yaniv and Wiener 2010).
+
+    Args:
+        logits: Floats `[N, K]`.
+        labels: Integers `[N]`, from 0 to K - 1.
+        confidences: Probabilities of the decision; a face with less has no answer.
+
+    Raises:
+        ValueError: The arguments do not fit each other, or hold no face.
+    """
+    logits, labels = checked(logits, labels)
+    confidence = np.exp(_log_softmax(logits)).max(axis=1)
+    is_right = logits.argmax(axis=1) == labels
+    rows = []
+    for least in confidences:
+        answered = confidence >= least
+        count, num_right = int(answered.sum()), int(is_right[answered].sum())
+        right = (num_right / count, wilson_interval(num_right, count)) if count else (None, None)
+        rows.append(Coverage(least, count, count / len(labels), *right))
+    return tuple(rows)
 
 
 def find_disagreements(opinions: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -13,17 +13,29 @@ from PIL import Image
 
 from mien.classifier import softmax
 from mien.data import FaceSet
-from mien.evaluation.metrics import calibration_bins, find_disagreements, wilson_interval
+from mien.evaluation.metrics import (
+    CONFIDENCES,
+    calibration_bins,
+    find_disagreements,
+    wilson_interval,
+)
 from mien.evaluation.report import Evaluation, Report
 from mien.files import write_whole
 from mien.pictures import resize
-from mien.plots import draw_class_scores, draw_confusion, draw_reliability, write_figure
+from mien.plots import (
+    draw_class_scores,
+    draw_confusion,
+    draw_coverage,
+    draw_reliability,
+    write_figure,
+)
 
 MOST_MISTAKES = 48
 LARGEST_FACE = 96
 """Larger faces are shrunk to this side, pixels, so that the page stays small."""
 
 CONFUSION, PER_CLASS, RELIABILITY = "confusion.png", "per_class.png", "reliability.png"
+COVERAGE = "coverage.png"
 REPORT, PAGE = "report.json", "report.html"
 
 
@@ -67,9 +79,9 @@ def write_report(
 ) -> Path:
     """Writes figures, report and HTML page; returns the page's path.
 
-    The folder gets `confusion.png`, `per_class.png`, `reliability.png`, `report.json` (the
-    report's `to_json_dict`) and `report.html`, which holds the figures, the tables and the surest
-    mistakes, faces included: treat it as you treat the data.
+    The folder gets `confusion.png`, `per_class.png`, `reliability.png`, `coverage.png`,
+    `report.json` (the report's `to_json_dict`) and `report.html`, which holds the figures, the
+    tables and the surest mistakes, faces included: treat it as you treat the data.
 
     Args:
         folder: Where to; made if need be. Files of those names are replaced.
@@ -106,6 +118,13 @@ def write_report(
             f"Precision and recall of {title}",
         ),
     }
+    decided = evaluation.logits[evaluation.truth.rows]
+    figures[COVERAGE] = draw_coverage(
+        softmax(decided).max(axis=1).tolist(),
+        (decided.argmax(axis=1) == evaluation.truth.labels).tolist(),
+        f"Answers of {title}",
+        CONFIDENCES,
+    )
     pictures = {name: write_figure(figure, folder / name) for name, figure in figures.items()}
     page = html_page(
         evaluation.model,

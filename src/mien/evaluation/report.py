@@ -13,7 +13,7 @@ from mien.data import FaceSet
 from mien.errors import BadInputError, UsageError
 from mien.evaluation import metrics
 from mien.evaluation.faces import read_for_model
-from mien.evaluation.votes import VotesReport, score_votes
+from mien.evaluation.votes import Truth, VotesReport, score_votes, truth_of
 from mien.model_folder import ModelConfig
 
 
@@ -34,6 +34,8 @@ class Report:
         per_class: By label, in the order of the model's labels.
         confusion: Rows are the true classes, columns the predicted ones, in the same order.
         votes: The same against annotators' votes; None if the set has no votes.
+        coverages: How many faces are left, and how many of these are right, where less confident
+            answers are not given; empty in reports of earlier versions.
     """
 
     num_faces: int
@@ -49,6 +51,7 @@ class Report:
     per_class: dict[str, metrics.ClassReport]
     confusion: tuple[tuple[int, ...], ...]
     votes: VotesReport | None = None
+    coverages: tuple[metrics.Coverage, ...] = ()
 
     def to_json_dict(self) -> dict[str, Any]:
         """Returns the report as JSON's own types; without the key `votes` where it has none."""
@@ -113,6 +116,7 @@ def score(
         per_class=metrics.class_reports(confusion, label_names),
         confusion=tuple(tuple(row) for row in confusion.tolist()),
         votes=None if votes is None else score_votes(logits, labels, votes, label_names),
+        coverages=metrics.coverages(logits, labels),
     )
 
 
@@ -126,6 +130,7 @@ class Evaluation:
         logits: float32 `[N, K]`, of the views together.
         labels: int64 `[N]`, as indices of the model's labels.
         report: How well it did.
+        truth: The annotators' majority where the set has votes, else the labels.
     """
 
     model: str
@@ -133,6 +138,7 @@ class Evaluation:
     logits: np.ndarray
     labels: np.ndarray
     report: Report
+    truth: Truth
 
     @property
     def correct(self) -> np.ndarray:
@@ -214,7 +220,7 @@ def collect(model: Classifier | str | Path, faces: FaceSet, tta: bool = False) -
         raise BadInputError(f"{classifier.folder}: gives logits that are not finite numbers")
     name = str(classifier.folder if isinstance(model, Classifier) else model)
     report = score(logits, labels, classifier.labels, classifier.num_views(tta), votes)
-    return Evaluation(name, classifier.config, logits, labels, report)
+    return Evaluation(name, classifier.config, logits, labels, report, truth_of(labels, votes))
 
 
 def _labels_of_model(faces: FaceSet, known: tuple[str, ...]) -> np.ndarray:

@@ -67,6 +67,7 @@ class VotesReport:
         false_alarms: Of these, those read as each of `ALARMS`, and as any of them (`together`).
         num_clear_expression: Faces that at least eight of ten give one and the same expression.
         read_neutral: Of these, those read neutral.
+        coverages: As `Report.coverages`, against the majority.
     """
 
     num_faces: int
@@ -87,6 +88,7 @@ class VotesReport:
     false_alarms: dict[str, Share]
     num_clear_expression: int
     read_neutral: Share | None
+    coverages: tuple[metrics.Coverage, ...] = ()
 
     @property
     def clear_faces(self) -> dict[str, Share]:
@@ -175,6 +177,7 @@ def score_votes(
         false_alarms=alarms,
         num_clear_expression=num_clear[1],
         read_neutral=read_neutral,
+        coverages=metrics.coverages(decided, truth.labels),
     )
 
 

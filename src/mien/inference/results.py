@@ -54,6 +54,7 @@ class Face:
         probabilities: Per expression, in the model's order; they sum to 1.
         track_id: In videos: the same number for the same face through time, from 1; else None.
         smoothed: In videos: the probabilities averaged over the track's neighbouring frames.
+        min_confidence: Below this confidence the face is `uncertain`.
 
     Example:
         >>> from mien import Analyzer
@@ -73,6 +74,7 @@ class Face:
     probabilities: dict[str, float]
     track_id: int | None = None
     smoothed: dict[str, float] | None = None
+    min_confidence: float = MIN_CONFIDENCE
 
     def __post_init__(self) -> None:
         left, top, right, bottom = self.box
@@ -100,7 +102,7 @@ class Face:
         """Returns the face with `smoothed` as its `probabilities`; unchanged if it has none."""
         if self.smoothed is None:
             return self
-        expression, confidence, uncertain = most_probable(self.smoothed)
+        expression, confidence, uncertain = most_probable(self.smoothed, self.min_confidence)
         return replace(
             self,
             probabilities=self.smoothed,
@@ -426,11 +428,13 @@ def row_columns(labels: Sequence[str]) -> dict[str, str]:
     }
 
 
-def most_probable(probabilities: dict[str, float]) -> tuple[str, float, bool]:
-    """Returns the most probable expression, its probability, and whether that is uncertain."""
+def most_probable(
+    probabilities: dict[str, float], min_confidence: float = MIN_CONFIDENCE
+) -> tuple[str, float, bool]:
+    """Returns the most probable expression, its probability, and whether that is too low."""
     expression = max(probabilities, key=probabilities.__getitem__)
     confidence = probabilities[expression]
-    return expression, confidence, confidence < MIN_CONFIDENCE
+    return expression, confidence, confidence < min_confidence
 
 
 def _cells(face: dict[str, Any]) -> dict[str, Any]:

@@ -145,3 +145,38 @@ def draw_reliability(
     finish_axes(axes)
     axes.grid(axis="x", color="0.85", linewidth=0.8)
     return figure
+
+
+def draw_coverage(
+    confidence: Sequence[float], is_right: Sequence[bool], title: str, marks: Sequence[float] = ()
+) -> Figure:
+    """Returns a figure of how many answers are right, over how many of the faces have one.
+
+    Args:
+        confidence: Of the decision on each face, 0 to 1.
+        is_right: Whether each decision is right.
+        title: What was measured; the number of faces is added.
+        marks: Least confidences that are marked on the curve.
+
+    Raises:
+        ValueError: The two are not of one length, or empty.
+    """
+    if not len(confidence) == len(is_right) > 0:
+        raise ValueError("confidence and is_right must be of one length")
+    order = np.argsort(-np.asarray(confidence), kind="stable")
+    count = np.arange(1, len(order) + 1)
+    right = np.cumsum(np.asarray(is_right)[order]) / count
+    first = min(len(order) - 1, 20)  # of fewer faces the share says nothing
+    figure = new_figure(6, 4.5)
+    axes = figure.add_subplot()
+    axes.plot(100 * count[first:] / len(order), 100 * right[first:], color=BLUE)
+    for mark in marks:
+        answered = int((np.asarray(confidence) >= mark).sum())
+        if answered > first:
+            place = 100 * answered / len(order), 100 * right[answered - 1]
+            axes.plot(*place, "o", color=ORANGE)
+            axes.annotate(f"{mark:g}", place, (4, 6), textcoords="offset points", fontsize="small")
+    axes.set(xlim=(0, 102), xlabel="faces with an answer (%)", ylabel="answers that are right (%)")
+    axes.set_title(plain(f"{title}: {len(order):,} faces\nmarks: the least confidence answered"))
+    finish_axes(axes)
+    return figure

@@ -82,7 +82,12 @@ class Batcher:
             metrics: Counts the work.
         """
         detector = _MostCertain(analyzer.detector, settings.max_faces)
-        self._analyzer = Analyzer(analyzer.classifier, detector, analyzer.tta)
+        self._analyzer = Analyzer(
+            analyzer.classifier,
+            detector,
+            analyzer.tta,
+            min_confidence=analyzer.min_confidence,
+        )
         self._metrics, self._max_pixels = metrics, settings.max_pixels
         self._room = Room()
         self._decoders = [Decoder(settings, self._room) for _ in range(NUM_DECODERS)]

@@ -13,7 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, HTTPConnection
 
-from mien.inference.results import MIN_CONFIDENCE, FrameResult
+from mien.inference.results import FrameResult
 from mien.serving import openapi
 from mien.serving.clients import RETRY_AFTER
 from mien.serving.problems import client_left
@@ -129,7 +129,7 @@ def describe(service: Service) -> dict[str, Any]:
             "architecture": config.architecture,
         },
         "detector": settings.detector,
-        "min_confidence": MIN_CONFIDENCE,
+        "min_confidence": service.analyzer.min_confidence,
         "limits": {name: getattr(settings, name) for name in limits},
         "api_key_required": settings.api_key is not None,
     }

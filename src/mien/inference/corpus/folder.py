@@ -20,6 +20,7 @@ from pydantic import TypeAdapter
 
 from mien.errors import BadInputError, UsageError
 from mien.files import write_whole
+from mien.inference.analyzer import check_confidence
 from mien.inference.corpus.pool import PATIENCE_SECONDS, run_tasks
 from mien.inference.corpus.summary import VideoSummary, summary_columns, summary_rows
 from mien.inference.corpus.worker import Finished, Reached, Task, VideoSettings, write_error
@@ -33,7 +34,7 @@ from mien.model_folder import NETWORK, read_config, resolve
 from mien.text import table_cell
 
 JOURNAL, SUMMARY = "corpus.jsonl", "summary.csv"
-_FORMAT = 1
+_FORMAT = 2  # 1 had tables without the columns of their origin
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,7 @@ class Corpus:
         self.folder, self._settings = Path(folder), settings or VideoSettings()
         self.summary = self.folder / SUMMARY
         check_every(self._settings.detect_every)
+        check_confidence(self._settings.min_confidence)
         create_detector(self._settings.detector, self._settings.detect_size)
         model = resolve(self._settings.model)
         self.labels = read_config(model).labels

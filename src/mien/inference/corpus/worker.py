@@ -15,7 +15,7 @@ from mien.inference.corpus.summary import VideoSummarizer, VideoSummary
 from mien.inference.read.sampling import Sampling
 from mien.inference.read.sources import VideoSource
 from mien.inference.read.video import pulse
-from mien.inference.results import FrameResult, Reader
+from mien.inference.results import MIN_CONFIDENCE, FrameResult, Reader
 from mien.inference.write.sinks import Table, open_rows
 from mien.processes import end_with_parent
 
@@ -28,7 +28,7 @@ class VideoSettings:
     """How the videos of a corpus are read: what decides the numbers in their tables.
 
     Attributes:
-        model, detector, tta, detect_every, detect_size: As `Analyzer` takes them.
+        model, detector, tta, detect_every, detect_size, min_confidence: As `Analyzer` takes them.
         sampling: Which frames.
         table: The format of the tables.
     """
@@ -40,6 +40,7 @@ class VideoSettings:
     detect_size: int | None = None
     sampling: Sampling = field(default_factory=Sampling)
     table: Table = "csv"
+    min_confidence: float = MIN_CONFIDENCE
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,7 @@ def work(connection: Connection, settings: VideoSettings, num_threads: int) -> N
             detect_every=settings.detect_every,
             detect_size=settings.detect_size,
             num_threads=num_threads,
+            min_confidence=settings.min_confidence,
         )
     except MienError as error:
         send(error)
