@@ -20,6 +20,7 @@ from mien.serving.problems import client_left
 from mien.serving.service import Service
 from mien.serving.stream import serve_stream
 from mien.serving.uploads import read_uploads
+from mien.serving.video import answer_video
 
 PAGE = Path(__file__).parent / "page"
 
@@ -56,6 +57,18 @@ async def predict(request: Request) -> JSONResponse:
     if len(results) == 1 and results[0].error is not None:
         raise HTTPException(422, results[0].error)
     return JSONResponse({"results": [result.to_dict() for result in results]})
+
+
+@router.post(
+    "/v1/video",
+    summary="The expressions in a video",
+    response_class=Response,
+    responses=openapi.VIDEO_ANSWERS,
+    openapi_extra=openapi.VIDEO_BODY,
+)
+async def video(request: Request) -> Response:
+    """A line of JSON per frame that is read, as it is read."""
+    return await answer_video(request, _service(request))
 
 
 @router.websocket("/v1/stream")
@@ -115,6 +128,7 @@ def describe(service: Service) -> dict[str, Any]:
     """Returns what `/v1/info` says: the model, the limits, what a client must bring."""
     settings, config = service.settings, service.analyzer.classifier.config
     limits = ("max_bytes", "max_pixels", "max_faces", "max_files", "max_clients")
+    limits += ("max_video_bytes", "max_video_seconds")
     return {
         "name": "mien",
         "version": version("mien"),
