@@ -65,7 +65,7 @@ def test_frames_are_answered_in_order_with_tracks(
     assert [len(answer["faces"]) for answer in answers] == [1, 1, 0]
     (face,) = analyzer(face_jpeg)
     first, second = answers[0]["faces"][0], answers[1]["faces"][0]
-    plain = face.to_json()
+    plain = face.to_dict()
     assert first == plain | {"track_id": 1, "smoothed": plain["probabilities"]}
     assert second["track_id"] == 1  # the same face, however late
     assert sum(second["smoothed"].values()) == pytest.approx(1, abs=1e-6)

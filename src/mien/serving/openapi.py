@@ -1,6 +1,6 @@
 """The OpenAPI document: what is sent and answered, with examples.
 
-Answers are made by `FrameResult.to_json`; the models here only describe them.
+Answers are made by `FrameResult.to_dict`; the models here only describe them.
 """
 
 import json
@@ -101,6 +101,9 @@ class Result(_Answer):
     height: int | None
     faces: list[FaceModel]
     error: str | None
+    schema_version: int = Field(description="Of these fields.")
+    mien_version: str
+    model: str | None = Field(description="The beginning of its network's SHA-256; null: no faces.")
 
 
 class Predictions(_Answer):
@@ -152,7 +155,7 @@ _EXAMPLE = json.loads("""\
   "expression": "happy", "confidence": 0.87388348, "uncertain": false, "probabilities":
     {"angry": 0.02284732, "disgust": 0.01079043, "fear": 0.014692, "happy": 0.87388348,
      "sad": 0.02493226, "surprise": 0.01915901, "neutral": 0.0336955}
-}], "error": null}]}""")
+}], "error": null, "schema_version": 1, "mien_version": "0.1.0", "model": "553b0c503d4aa04d"}]}""")
 
 _VIDEO_EXAMPLE = """\
 {"state":"started","duration_seconds":0.4}

@@ -41,7 +41,17 @@ async def answer_video(request: Request, service: Service) -> "LinesResponse":
         HTTPException: The video is refused.
     """
     lines = _read(request, service)
-    return LinesResponse(await anext(lines), lines, service.settings.idle_seconds)
+    await anext(lines)  # the body is there: all that can still come of the client is that it leaves
+
+    async def first() -> dict[str, Any]:
+        return await anext(lines)
+
+    beginnings = await first_done(first(), _until_left(request.receive))
+    beginning = beginnings[0]
+    if beginning is None or len(beginnings) > 1:
+        await lines.aclose()
+        raise client_left()
+    return LinesResponse(beginning, lines, service.settings.idle_seconds)
 
 
 class LinesResponse(Response):
@@ -83,7 +93,9 @@ async def _until_left(receive: Receive) -> None:
 
 
 async def _read(request: Request, service: Service) -> Lines:
-    """Yields the lines of an answer; closed, it leaves neither file nor process.
+    """Yields nothing, once the body is there, then the lines of an answer.
+
+    Closed, it leaves neither file nor process.
 
     Raises:
         HTTPException: Before the first line: the video is refused.
@@ -100,6 +112,7 @@ async def _read(request: Request, service: Service) -> Lines:
             await save_video(request, settings, path)
         except ClientDisconnect:
             raise client_left() from None
+        yield {}
         film = Film(path, settings)
         try:
             async with aclosing(_look(film, service.batcher, settings)) as results:

@@ -8,7 +8,7 @@ export function csvColumns(labels) {
     ...["detection_score", "expression", "confidence", "uncertain"],
     ...labels.map((label) => `p_${label}`),
     ...labels.map((label) => `smoothed_${label}`),
-    "error",
+    ...["error", "schema_version", "mien_version", "model"],
   ];
 }
 
@@ -33,8 +33,9 @@ export class Sitting {
     const place = [source, result.frame, result.time_seconds];
     const empty = Array(9 + 2 * this.#labels.length);
     const faces = result.faces ?? [];
-    for (const face of faces) this.#keep([...place, ...this.#cells(face), ""]);
-    if (!faces.length) this.#keep([...place, ...empty, result.error]);
+    const rest = [result.error, result.schema_version, result.mien_version, result.model];
+    for (const face of faces) this.#keep([...place, ...this.#cells(face), ...rest]);
+    if (!faces.length) this.#keep([...place, ...empty, ...rest]);
     return result;
   }
 
