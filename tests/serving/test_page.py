@@ -579,12 +579,16 @@ MANY_LABELS = """async () => {
     for (let round = 0; round < 300; round += 1) {
         const boxes = Array.from({ length: 1 + random(12) }, () => ({
             x: random(330), y: random(210), width: 10 + random(60), height: 10 + random(60) }));
-        for (const [width, farther] of [[24, true], [110, false]]) {
-            const places = arrange(boxes, boxes.map(() => ({ width, height: 23 })), room, farther);
+        for (const [width, margin, farther] of [[24, 0, true], [110, 5, false]]) {
+            const sizes = boxes.map(() => ({ width, height: 23 }));
+            const places = arrange(boxes, sizes, room, margin, farther);
             places.forEach((place, index) => {
                 if (!place) { tally.missing += farther; return; }
                 tally.placed += 1;
-                const others = [...boxes, ...places.slice(0, index).filter(Boolean)];
+                const others = [...boxes.map((box, other) => other === index ? box : {
+                    x: box.x - margin, y: box.y - margin,
+                    width: box.width + 2 * margin, height: box.height + 2 * margin,
+                }), ...places.slice(0, index).filter(Boolean)];
                 const isOut = place.x < 0 || place.y < 0 || place.x + place.width > room.width
                     || place.y + place.height > room.height;
                 tally.wrong += isOut || others.some((other) => overlap(place, other));

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -159,7 +160,7 @@ def test_what_takes_too_long_is_ended(
 
     def slow(self: film.Film) -> Any:
         if self.num_taken == 3:  # type: ignore[attr-defined]
-            self._process.join(PATIENCE_SECONDS)  # as if it did not come
+            process_of(self).join(PATIENCE_SECONDS)  # as if it did not come
         self.num_taken += 1  # type: ignore[attr-defined]
         return take(self)
 
@@ -169,7 +170,7 @@ def test_what_takes_too_long_is_ended(
         _, *rows, last = lines_of(send(running.url, clip.read_bytes()))
         assert last["error"] == "read for 4 s, which is all that a video gets"
         assert [row["frame"] for row in rows] == [0, 5, 10]
-        assert not films[0]._process.is_alive()
+        assert not process_of(films[0]).is_alive()
 
 
 def test_memory_has_a_limit(serve: Any, analyzer: Analyzer, tmp_path: Path) -> None:
@@ -179,6 +180,11 @@ def test_memory_has_a_limit(serve: Any, analyzer: Analyzer, tmp_path: Path) -> N
         answer = send(running.url, (tmp_path / "large.mp4").read_bytes())
         assert answer.status_code == 422
         assert httpx.get(f"{running.url}/readyz").status_code == 200
+
+
+def process_of(one: film.Film) -> BaseProcess:
+    assert one._process is not None
+    return one._process
 
 
 def noted_films(monkeypatch: pytest.MonkeyPatch) -> list[film.Film]:
@@ -215,7 +221,7 @@ def test_a_client_that_leaves_while_it_is_answered(
     with socket.create_connection(gated.address, PATIENCE_SECONDS) as connection:
         connection.sendall(post_head(content, len(content)))
         gate.wait_for_one()
-        process = films[0]._process
+        process = process_of(films[0])
         gate.opened.set()
         assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
         gate.opened.clear()
@@ -247,8 +253,8 @@ def test_a_decoder_that_dies_is_said(server: Any, clip: Path, monkeypatch: Any) 
 
     def then_killed(self: film.Film) -> Any:
         frame = take(self)
-        self._process.kill()
-        self._process.join()
+        process_of(self).kill()
+        process_of(self).join()
         return frame
 
     monkeypatch.setattr(film.Film, "next", then_killed)

@@ -2,10 +2,12 @@
 
 import multiprocessing
 import signal
+import threading
 import warnings
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import numpy as np
@@ -53,19 +55,19 @@ class Film:
     """
 
     duration_seconds: float | None = None
-    _is_over = False
 
     def __init__(self, path: Path, settings: Settings) -> None:
-        """Starts the process; `close` ends it, whatever it is doing.
+        """Makes a film; its first frame starts the process.
 
         Args:
             path: The file.
             settings: Which frames, of how many pixels, in how much memory.
         """
-        self._megabytes = settings.video_megabytes
-        self._connection, theirs = multiprocessing.Pipe()
-        self._process = start_process(_work, theirs, path, settings)
-        theirs.close()
+        self._path, self._settings = path, settings
+        self._process: BaseProcess | None = None
+        self._connection: Connection | None = None
+        self._lock = threading.Lock()
+        self._is_over = False
 
     def next(self) -> FilmFrame | None:
         """Returns the next frame, or None after the last; waits for it, unless it is closed.
@@ -76,7 +78,8 @@ class Film:
         if self._is_over:
             return None
         try:
-            while isinstance(message := self._connection.recv(), float):
+            connection = self._started()
+            while isinstance(message := connection.recv(), float):
                 self.duration_seconds = message
             if message is None:
                 return None
@@ -84,18 +87,31 @@ class Film:
             if shape is None:
                 return FilmFrame(result, None)
             rgb = np.empty(shape, np.uint8)
-            receive_pixels(self._connection, rgb)
+            receive_pixels(connection, rgb)
             factor = factor_of(result.width, result.height)
             return FilmFrame(result, Decoded(rgb, result.width, result.height, factor))
         except (OSError, EOFError):
             self._is_over = True
-            why = f"damaged, or needs more than {self._megabytes} MB to decode"
+            why = f"damaged, or needs more than {self._settings.video_megabytes} MB to decode"
             return FilmFrame(FrameResult(SOURCE, error=f"{SOURCE}: {why}"), None)
 
     def close(self) -> None:
-        """Ends the process."""
-        self._process.kill()
-        self._process.join()
+        """Ends the process, whatever it is doing."""
+        with self._lock:
+            self._is_over = True
+            if self._process is not None:
+                self._process.kill()
+                self._process.join()
+
+    def _started(self) -> Connection:
+        with self._lock:
+            if self._is_over:
+                raise EOFError
+            if self._connection is None:
+                self._connection, theirs = multiprocessing.Pipe()
+                self._process = start_process(_work, theirs, self._path, self._settings)
+                theirs.close()
+            return self._connection
 
 
 def _work(connection: Connection, path: Path, settings: Settings) -> None:

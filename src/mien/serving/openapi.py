@@ -103,7 +103,7 @@ class Result(_Answer):
     error: str | None
     schema_version: int = Field(description="Of these fields.")
     mien_version: str
-    model: str | None = Field(description="The beginning of its network's SHA-256; null: no faces.")
+    model: str | None = Field(description="Of its network's SHA-256, 16 digits; else null.")
 
 
 class Predictions(_Answer):
@@ -160,7 +160,7 @@ _EXAMPLE = json.loads("""\
 _VIDEO_EXAMPLE = """\
 {"state":"started","duration_seconds":0.4}
 {"state":"running","source":"video","frame":0,"time_seconds":0.0,"width":640,"height":360,"faces":[],\
-"error":null}
+"error":null,"schema_version":1,"mien_version":"0.1.0","model":"553b0c503d4aa04d"}
 {"state":"ended","error":null}
 """
 

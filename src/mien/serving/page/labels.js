@@ -17,16 +17,24 @@ const between = (least, value, most) => Math.max(least, Math.min(value, most));
  * @param {object[]} boxes of the faces, {x, y, width, height}.
  * @param {object[]} sizes of their labels, {width, height}.
  * @param {object} room for all of them, {width, height} from 0, 0.
+ * @param {number} margin to other faces at least, so that it is plain whose label it is.
  * @param {boolean} farther whether labels may lie away from their faces, to be joined by a line.
  */
-export function arrange(boxes, sizes, room, farther) {
-  const taken = [...boxes];
+export function arrange(boxes, sizes, room, margin, farther) {
+  const wide = boxes.map((box) => ({
+    x: box.x - margin,
+    y: box.y - margin,
+    width: box.width + 2 * margin,
+    height: box.height + 2 * margin,
+  }));
+  const labels = [];
   return boxes.map((box, index) => {
     const size = sizes[index];
+    const taken = [...wide.with(index, box), ...labels];
     for (const corner of corners(box, size, room, farther)) {
       const place = { ...corner, ...size };
       if (isInside(place, room) && !taken.some((other) => overlap(place, other))) {
-        taken.push(place);
+        labels.push(place);
         return place;
       }
     }

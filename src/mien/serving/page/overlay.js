@@ -4,8 +4,10 @@ import { fit } from "./canvas.js";
 import { colourOf, inkOn, percent } from "./expressions.js";
 import { arrange, leader } from "./labels.js";
 
-const FONT = "600 14px system-ui, sans-serif";
-const LABEL_HEIGHT = 23;
+const LABEL = { font: "600 14px system-ui, sans-serif", height: 23, padding: 7 };
+const SMALL_LABEL = { font: "600 11px system-ui, sans-serif", height: 15, padding: 4 };
+const MARGIN = 5; // from a label to other faces
+const LIST_STEP = LABEL.height + 4;
 const EXPORT_SIDE = 900; // pictures that are kept are drawn on as if they were so long on a page
 
 /** A canvas that lies over the picture, or holds it too. */
@@ -56,7 +58,7 @@ export class Overlay {
     canvas.width = size.width;
     const scene = { ...this.#scene, chosen: null };
     const { isNumbered } = paint(context, room, scene); // once to know whether a list is needed
-    const list = isNumbered ? (faces.length + 0.5) * (LABEL_HEIGHT + 4) : 0;
+    const list = isNumbered ? (faces.length + 0.5) * LIST_STEP : 0;
     canvas.height = size.height + list * unit;
     context.scale(unit, unit);
     paint(context, room, scene);
@@ -96,32 +98,39 @@ function drawBox(context, face, place, isChosen) {
   context.setLineDash([]);
 }
 
-/** Draws what is read on each face beside it, or, where not all have room, their numbers. */
+/** Draws what is read on each face beside it, or their numbers; returns whether it is numbers. */
 function drawLabels(context, faces, places, room, isChosen) {
-  context.font = FONT;
   const boxes = places.map((place) => {
     const edge = lineOf(place) / 2;
     const [width, height] = [place.width + 2 * edge, place.height + 2 * edge];
     return { x: place.x - edge, y: place.y - edge, width, height };
   });
-  const sizeOf = (text) => ({
-    width: Math.ceil(context.measureText(text).width) + 14,
-    height: LABEL_HEIGHT,
-  });
-  let texts = faces.map((face) => inWords(face, faces.length > 1));
-  let labels = arrange(boxes, texts.map(sizeOf), room, false);
-  const isNumbered = faces.length > 1 && labels.includes(null);
-  if (isNumbered) {
-    texts = faces.map((face) => String(face.id));
-    labels = arrange(boxes, texts.map(sizeOf), room, true);
+  const words = faces.map((face) => inWords(face, faces.length > 1));
+  const numbers = faces.map((face) => String(face.id));
+  const ways = [[words, LABEL, MARGIN]];
+  if (faces.length > 1) {
+    ways.push([numbers, LABEL, MARGIN]);
+    for (const margin of [MARGIN, MARGIN / 2, 0]) ways.push([numbers, SMALL_LABEL, margin]);
+  }
+  let [texts, style, labels] = [];
+  for (const [someTexts, someStyle, margin] of ways) {
+    [texts, style] = [someTexts, someStyle];
+    const sizes = texts.map((text) => sizeOf(context, text, style));
+    labels = arrange(boxes, sizes, room, margin, texts === numbers);
+    if (!labels.includes(null)) break;
   }
   labels.forEach((label, index) => {
     if (!label) return;
     const colour = colourOf(faces[index].expression);
     drawLeader(context, label, boxes[index], colour);
-    drawLabel(context, texts[index], label, colour, isChosen(faces[index]));
+    drawLabel(context, texts[index], label, style, colour, isChosen(faces[index]));
   });
-  return isNumbered;
+  return texts === numbers;
+}
+
+function sizeOf(context, text, { font, height, padding }) {
+  context.font = font;
+  return { width: Math.ceil(context.measureText(text).width) + 2 * padding, height };
 }
 
 const inWords = (face, isOneOfMany) =>
@@ -140,7 +149,8 @@ function drawLeader(context, label, box, colour) {
   }
 }
 
-function drawLabel(context, text, { x, y, width, height }, colour, isChosen) {
+function drawLabel(context, text, { x, y, width, height }, style, colour, isChosen) {
+  context.font = style.font;
   context.fillStyle = colour;
   context.beginPath();
   context.roundRect(x, y, width, height, 4);
@@ -155,21 +165,19 @@ function drawLabel(context, text, { x, y, width, height }, colour, isChosen) {
   context.fillStyle = inkOn(colour);
   context.textAlign = "left";
   context.textBaseline = "middle";
-  context.fillText(text, x + 7, y + height / 2 + 0.5);
+  context.fillText(text, x + style.padding, y + height / 2 + 0.5);
 }
 
 /** Draws what is read on each face below the picture. */
 function drawList(context, faces, room, height) {
   context.fillStyle = "#ffffff";
   context.fillRect(0, room.height, room.width, height);
-  context.font = FONT;
   faces.forEach((face, index) => {
-    const y = room.height + (index + 0.25) * (LABEL_HEIGHT + 4);
     const number = String(face.id);
-    const width = Math.ceil(context.measureText(number).width) + 14;
-    const place = { x: 8, y, width, height: LABEL_HEIGHT };
-    drawLabel(context, number, place, colourOf(face.expression), false);
+    const size = sizeOf(context, number, LABEL);
+    const place = { x: 8, y: room.height + (index + 0.25) * LIST_STEP, ...size };
+    drawLabel(context, number, place, LABEL, colourOf(face.expression), false);
     context.fillStyle = "#000000";
-    context.fillText(inWords(face, false), 16 + width, y + LABEL_HEIGHT / 2 + 0.5);
+    context.fillText(inWords(face, false), 52, place.y + size.height / 2 + 0.5);
   });
 }

@@ -386,6 +386,7 @@ async function readPhoto(chosen, ours) {
   showFaces({ ...takeResult(result, chosen.name), mirrored: false, picture });
   setCurtain(picture ? null : "This browser cannot show this kind of picture.");
   byId("save").disabled = !picture;
+  setStatus("good", "The photo was read");
 }
 
 async function readVideo(chosen, ours) {
@@ -471,11 +472,9 @@ async function begin() {
       await new Promise((resolve) => setTimeout(resolve, pause * 1000));
     }
   }
-  if (info.mode === "live") {
-    setView("live");
-    return;
-  }
-  setView("welcome");
+  if (view !== "welcome") return; // somebody was quicker
+  setView(info.mode === "live" ? "live" : "welcome");
+  if (view === "live") return;
   tellProblem(whyNoCamera());
   await offerCameras();
 }
