@@ -77,7 +77,7 @@ def test_the_page_holds_its_figures_and_fetches_nothing(folder):
     page = parse((folder / "report.html").read_text())
     pictures = [image.get("src") for image in page.iter("img")]
     names = ("confusion.png", "reliability.png", "per_class.png", "coverage.png")
-    assert [decoded(uri) for uri in pictures[:3]] == [(folder / n).read_bytes() for n in names]
+    assert [decoded(uri) for uri in pictures[:4]] == [(folder / n).read_bytes() for n in names]
     assert all(uri.startswith("data:image/png;base64,") for uri in pictures)
     assert {element.tag for element in page.iter()} & {"script", "link", "iframe", "a"} == set()
     assert "http://" not in (folder / "report.html").read_text()

@@ -32,6 +32,8 @@ def test_info_tells_what_a_client_must_know(client: httpx.Client, model_folder: 
         "max_faces": 64,
         "max_files": 16,
         "max_clients": 64,
+        "max_video_bytes": 100_000_000,
+        "max_video_seconds": 300.0,
     }
     assert (page["name"], page["mode"], page["camera"]) == ("mien", "serve", None)
     assert (page["detector"], page["min_confidence"]) == ("retinaface", 0.5)
@@ -89,15 +91,16 @@ def test_the_document_has_examples_of_every_answer(client: httpx.Client) -> None
     document = client.get("/openapi.json").json()
     assert document["openapi"].startswith("3.")
     assert set(document["paths"]) == {
-        *("/v1/info", "/v1/predict", "/healthz", "/readyz", "/metrics")
+        *("/v1/info", "/v1/predict", "/v1/video", "/healthz", "/readyz", "/metrics")
     }
-    answers = document["paths"]["/v1/predict"]["post"]["responses"]
-    assert set(answers) == set(
-        map(str, (200, 400, 401, 403, 408, 413, 415, 421, 422, 429, 500, 503))
-    )
-    for answer in answers.values():
-        (content,) = answer["content"].values()
-        assert content["example"]
+    of_pictures = (200, 400, 401, 403, 408, 413, 415, 421, 422, 429, 500, 503)
+    of_videos = (200, 401, 403, 408, 413, 415, 421, 422, 429, 500)
+    for path, statuses in (("/v1/predict", of_pictures), ("/v1/video", of_videos)):
+        answers = document["paths"][path]["post"]["responses"]
+        assert set(answers) == set(map(str, statuses))
+        for answer in answers.values():
+            (content,) = answer["content"].values()
+            assert content["example"]
     assert "feels" in document["info"]["description"]
     assert "security" not in document["paths"]["/v1/predict"]["post"]
 

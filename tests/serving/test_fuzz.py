@@ -173,7 +173,7 @@ def test_the_service_is_as_its_document_says(fast: Any) -> None:
     ]
     schema = schemathesis.openapi.from_url(f"{fast.url}/openapi.json")
     operations = {(each := found.ok()).path: each for found in schema.get_all_operations()}
-    assert len(operations) == 5
+    assert len(operations) == 6
     # Only what takes a body can be asked wrongly.
     kinds = [(path, GenerationMode.POSITIVE) for path in operations]
     for path, mode in [*kinds, ("/v1/predict", GenerationMode.NEGATIVE)]:

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 
 from mien.inference.analyzer import Analyzer
 from mien.serving.batching import Batcher
-from mien.serving.clients import Clients
+from mien.serving.clients import Clients, OneEach
 from mien.serving.live import LiveCamera
 from mien.serving.metrics import Metrics
 from mien.serving.openapi import make_document
@@ -58,7 +58,8 @@ def create_app(settings: Settings, analyzer: Analyzer, live: LiveCamera | None =
         redirect_slashes=False,
         exception_handlers={HTTPException: on_http_exception},
     )
-    app.state.service = Service(settings, analyzer, metrics, batcher, clients, live)
+    videos = OneEach(settings.max_videos)
+    app.state.service = Service(settings, analyzer, metrics, batcher, clients, videos, live)
     app.include_router(router)
     app.mount("/static", StaticFiles(directory=PAGE))
     app.openapi = functools.cache(lambda: make_document(app, settings))

@@ -146,6 +146,20 @@ class Batcher:
         self._to_decode.put(job)
         return job.answer
 
+    def look(self, picture: Decoded, name: str) -> Future[FrameResult]:
+        """Returns the result to come of a decoded picture, once there is room for it.
+
+        It may wait for that: not to be called on the event loop.
+
+        Args:
+            picture: Its pixels.
+            name: What the result calls it.
+        """
+        self._room.take(picture.width * picture.height)
+        job = _Job(name, b"", self.budget(), picture=picture)
+        self._decoded.put(job)
+        return job.answer
+
     def _decode_all(self, decoder: Decoder) -> None:
         while (job := self._to_decode.get()) is not None:
             if job.answer.cancelled():

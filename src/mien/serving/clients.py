@@ -40,3 +40,29 @@ class Clients:
             yield
         finally:
             self.count -= 1
+
+
+class OneEach:
+    """Takes a client at a time from each address, up to a limit; used on the event loop alone."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._addresses: set[str] = set()
+
+    @contextmanager
+    def one_more(self, address: str) -> Iterator[None]:
+        """Counts a client in and, in the end, out.
+
+        Raises:
+            HTTPException: 429; all places are taken, or the address has one.
+        """
+        if address in self._addresses:
+            raise HTTPException(429, "another video of yours is being read", RETRY_AFTER)
+        if len(self._addresses) >= self._limit:
+            detail = f"{self._limit} videos are being read; try again in a moment"
+            raise HTTPException(429, detail, RETRY_AFTER)
+        self._addresses.add(address)
+        try:
+            yield
+        finally:
+            self._addresses.remove(address)

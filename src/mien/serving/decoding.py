@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -129,9 +130,9 @@ class Decoder:
             if isinstance(reply, str):
                 raise BadInputError(reply)
             rgb = np.empty(reply, np.uint8)
-            _receive(connection, rgb)
+            receive_pixels(connection, rgb)
             taken = 0
-            factor = _factor(width, height)
+            factor = factor_of(width, height)
             if rgb.shape[:2] != (-(-height // factor), -(-width // factor)):  # it was turned
                 width, height = height, width
             return Decoded(rgb, width, height, factor)
@@ -172,7 +173,7 @@ class Decoder:
                     self._connection.close()
                 self._connection, theirs = multiprocessing.Pipe()
                 limits = self.settings.decode_megabytes, self.settings.max_pixels
-                self._process = _start(theirs, *limits)
+                self._process = start_process(_work, theirs, *limits)
                 theirs.close()
         assert self._connection is not None
         if fresh:
@@ -186,25 +187,28 @@ def _answer(connection: Connection, seconds: float) -> Any:
     return connection.recv()
 
 
-def _factor(width: int, height: int) -> int:
+def factor_of(width: int, height: int) -> int:
+    """Returns by how much a picture of so many pixels is made smaller to be looked at."""
     return max(1, math.ceil(math.sqrt(width * height / MANY_PIXELS)))
 
 
-def _start(connection: Connection, megabytes: int, max_pixels: int) -> BaseProcess:
-    """Returns a process that decodes, forked from one that has no threads where that can be."""
-    arguments = connection, megabytes, max_pixels
+def start_process(work: Callable[..., None], *arguments: Any) -> BaseProcess:
+    """Returns a process at work, forked from one that has no threads where that can be.
+
+    Args:
+        work: What it does; a function of a module.
+        arguments: Of that.
+    """
     if sys.platform != "win32":
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["mien.serving.decoding", "PIL.Image"])
-        process = context.Process(target=_work, args=arguments, daemon=True)
+        process = context.Process(target=work, args=arguments, daemon=True)
         try:
             process.start()
             return process
         except OSError:  # its socket's path is too long where the folder for temporary files is
             pass
-    process = multiprocessing.get_context("spawn").Process(
-        target=_work, args=arguments, daemon=True
-    )
+    process = multiprocessing.get_context("spawn").Process(target=work, args=arguments, daemon=True)
     process.start()
     return process
 
@@ -221,13 +225,13 @@ def _work(connection: Connection, megabytes: int, max_pixels: int) -> None:
     from PIL import Image
 
     Image.init()  # loads all decoders, before any picture's time counts
-    _limit_memory(megabytes)
+    limit_memory(megabytes)
 
     def ask(width: int, height: int) -> int:
         connection.send((width, height))
         if connection.recv() != "go":
             raise BadInputError("refused")
-        return _factor(width, height)
+        return factor_of(width, height)
 
     with contextlib.suppress(EOFError, OSError):
         connection.send("ready")
@@ -239,11 +243,12 @@ def _work(connection: Connection, megabytes: int, max_pixels: int) -> None:
                 connection.send(str(error))
                 continue
             connection.send(rgb.shape)
-            _send(connection, rgb)
+            send_pixels(connection, rgb)
             del rgb, content
 
 
-def _send(connection: Connection, rgb: np.ndarray) -> None:
+def send_pixels(connection: Connection, rgb: np.ndarray) -> None:
+    """Sends a contiguous array's bytes; `receive_pixels` takes them."""
     rest = rgb.data.cast("B")
     if sys.platform == "win32":
         connection.send_bytes(rest)
@@ -252,8 +257,8 @@ def _send(connection: Connection, rgb: np.ndarray) -> None:
         rest = rest[os.write(connection.fileno(), rest) :]
 
 
-def _receive(connection: Connection, rgb: np.ndarray) -> None:
-    """Fills an array with what `_send` sends; `Connection` would hold a second copy of it."""
+def receive_pixels(connection: Connection, rgb: np.ndarray) -> None:
+    """Fills an array with what `send_pixels` sends; `Connection` would hold a second copy of it."""
     rest = rgb.data.cast("B")
     if sys.platform == "win32":
         connection.recv_bytes_into(rest)
@@ -265,7 +270,7 @@ def _receive(connection: Connection, rgb: np.ndarray) -> None:
         rest = rest[count:]
 
 
-def _limit_memory(megabytes: int) -> None:
+def limit_memory(megabytes: int) -> None:
     """Lets this process have so much more than it has now, where the system can."""
     try:
         import resource

@@ -11,8 +11,8 @@ from mien.inference.results import FrameResult
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 _ROUTES = frozenset(
-    {"/", "/static", "/v1/info", "/v1/predict", "/v1/stream", "/v1/live"}
-    | {"/healthz", "/readyz", "/metrics", "/openapi.json"}
+    {"/", "/static", "/v1/info", "/v1/predict", "/v1/video", "/v1/stream"}
+    | {"/v1/live", "/healthz", "/readyz", "/metrics", "/openapi.json"}
 )
 
 

@@ -1,6 +1,6 @@
 """The OpenAPI document: what is sent and answered, with examples.
 
-Answers are made by `FrameResult.to_json`; the models here only describe them.
+Answers are made by `FrameResult.to_dict`; the models here only describe them.
 """
 
 import json
@@ -33,6 +33,14 @@ frame wins: while one is looked at, a newer one replaces the one that waits. Clo
 {idle_seconds:g} s without a frame, 1003 for a text message, 1009 for a frame that is too large;
 refused with 429 where too many clients are served, with 401 without the key, which browsers show as
 a second subprotocol: `mien.key.` and the key in base64url without padding.
+
+**Videos.** `POST /v1/video`: the file as the body, {max_video_bytes:,} bytes at most; it is kept in
+a temporary file while it is read. A frame each {video_step_seconds:g} s is looked at, of the first
+{max_video_seconds:g} s, within {answer_seconds:g} s. The answer is a line of JSON per frame, as
+soon as it is read: `state` is `started` in the first line, which has the duration if the file says
+it; `running` in the others, results as of moving pictures; `ended` in the last, with an `error`
+where it was cut short. Without that line the answer broke off. One video is read at a time for an
+address, {max_videos} in all.
 
 **Errors** are problem documents (RFC 9457), all of the type `about:blank`.
 """
@@ -122,6 +130,8 @@ class Limits(_Answer):
     max_faces: int
     max_files: int
     max_clients: int
+    max_video_bytes: int
+    max_video_seconds: float
 
 
 class Info(_Answer):
@@ -145,7 +155,14 @@ _EXAMPLE = json.loads("""\
   "expression": "happy", "confidence": 0.87388348, "uncertain": false, "probabilities":
     {"angry": 0.02284732, "disgust": 0.01079043, "fear": 0.014692, "happy": 0.87388348,
      "sad": 0.02493226, "surprise": 0.01915901, "neutral": 0.0336955}
-}], "error": null, "schema_version": 1, "mien_version": "0.1.0", "model": "0123456789abcdef"}]}""")
+}], "error": null, "schema_version": 1, "mien_version": "0.1.0", "model": "553b0c503d4aa04d"}]}""")
+
+_VIDEO_EXAMPLE = """\
+{"state":"started","duration_seconds":0.4}
+{"state":"running","source":"video","frame":0,"time_seconds":0.0,"width":640,"height":360,"faces":[],\
+"error":null,"schema_version":1,"mien_version":"0.1.0","model":"553b0c503d4aa04d"}
+{"state":"ended","error":null}
+"""
 
 _PICTURE = {"schema": {"type": "string", "format": "binary"}}
 PREDICT_BODY = {
@@ -171,6 +188,14 @@ PREDICT_BODY = {
             "application/octet-stream": _PICTURE,
             "image/*": _PICTURE,
         },
+    }
+}
+VIDEO_BODY = {
+    "requestBody": {
+        "required": True,
+        "description": "The bytes of one video (MP4, MOV, WebM, Matroska, AVI, MPEG, ...) with any "
+        "content type; what it is, is seen from it.",
+        "content": {"application/octet-stream": _PICTURE, "video/*": _PICTURE},
     }
 }
 
@@ -206,6 +231,11 @@ PREDICT_ANSWERS = _answers(
     {"application/json": {"schema": _PREDICTIONS, "example": _EXAMPLE}},
     "A result per picture. One of several that cannot be read has its `error`.",
     *(400, 401, 403, 408, 413, 415, 422, 429, 503),
+)
+VIDEO_ANSWERS = _answers(
+    {"application/x-ndjson": {"schema": {"type": "string"}, "example": _VIDEO_EXAMPLE}},
+    "A line of JSON per frame, between a first and a last one.",
+    *(401, 403, 408, 413, 415, 422, 429),
 )
 INFO_ANSWERS = _answers({"application/json": {"schema": _INFO}}, "What the service is.")
 HEALTH_ANSWERS = READY_ANSWERS = _answers(_TEXT, "It does.", 503)

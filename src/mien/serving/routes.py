@@ -21,6 +21,7 @@ from mien.serving.service import Service
 from mien.serving.sockets import departure
 from mien.serving.stream import serve_stream
 from mien.serving.uploads import read_uploads
+from mien.serving.video import answer_video
 
 PAGE = Path(__file__).parent / "page"
 
@@ -57,6 +58,18 @@ async def predict(request: Request) -> JSONResponse:
     if len(results) == 1 and results[0].error is not None:
         raise HTTPException(422, results[0].error)
     return JSONResponse({"results": [result.to_dict() for result in results]})
+
+
+@router.post(
+    "/v1/video",
+    summary="The expressions in a video",
+    response_class=Response,
+    responses=openapi.VIDEO_ANSWERS,
+    openapi_extra=openapi.VIDEO_BODY,
+)
+async def video(request: Request) -> Response:
+    """A line of JSON per frame that is read, as it is read."""
+    return await answer_video(request, _service(request))
 
 
 @router.websocket("/v1/stream")
@@ -116,6 +129,7 @@ def describe(service: Service) -> dict[str, Any]:
     """Returns the content of `/v1/info`: the model, the limits, whether a key is needed."""
     settings, config = service.settings, service.analyzer.classifier.config
     limits = ("max_bytes", "max_pixels", "max_faces", "max_files", "max_clients")
+    limits += ("max_video_bytes", "max_video_seconds")
     return {
         "name": "mien",
         "version": version("mien"),

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from mien.inference.analyzer import Analyzer
 from mien.serving.batching import Batcher
-from mien.serving.clients import Clients
+from mien.serving.clients import Clients, OneEach
 from mien.serving.live import LiveCamera
 from mien.serving.metrics import Metrics
 from mien.serving.settings import Settings
@@ -19,4 +19,5 @@ class Service:
     metrics: Metrics
     batcher: Batcher
     clients: Clients
+    videos: OneEach
     live: LiveCamera | None

@@ -24,7 +24,12 @@ class Settings:
         max_clients: The most requests and streams at a time; further ones are answered 429.
         body_seconds: How long receiving a body may take, plus the time that its bytes need at
             `uploads.MIN_BYTES_PER_SECOND`.
-        answer_seconds: How long a request may wait for its answer.
+        answer_seconds: How long a request may wait for its answer, or a video be read.
+        max_video_bytes: Of a video's file.
+        max_video_seconds: Of a video, from its beginning; what follows is left out.
+        max_videos: Read at a time, one for each address that asks.
+        video_step_seconds: From one frame of a video that is read to the next.
+        video_megabytes: How much memory decoding a video may need, where the system can limit it.
         idle_seconds: How long a stream may send nothing, or leave an answer unread.
     """
 
@@ -42,3 +47,8 @@ class Settings:
     body_seconds: float = 10.0
     answer_seconds: float = 120.0
     idle_seconds: float = 60.0
+    max_video_bytes: int = 100_000_000
+    max_video_seconds: float = 300.0
+    max_videos: int = 2
+    video_step_seconds: float = 0.2
+    video_megabytes: int = 2000

@@ -1,9 +1,10 @@
-"""Reads a request's body into undecoded pictures, in memory, within limits of size and time."""
+"""Reads a request's body, within limits of size and time: pictures in memory, a video in a file."""
 
 import asyncio
 import re
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from pathlib import Path
 from time import monotonic
 
 from starlette.datastructures import UploadFile
@@ -15,6 +16,8 @@ from mien.serving.settings import Settings
 
 MIN_BYTES_PER_SECOND = 50_000
 """The time limit of a body grows by the time that its bytes need at this rate."""
+MAX_EXTRA_SECONDS = 200
+"""The most that it grows by, however large the body is."""
 FRAMING_BYTES = 64_000
 """Boundaries and names of a multipart body, which do not count as the pictures' bytes."""
 FIELD = "file"
@@ -53,26 +56,44 @@ async def read_uploads(request: Request, settings: Settings) -> list[Upload]:
         HTTPException: 400, 408, 413, 415 or 422; the detail says what was expected.
         ClientDisconnect: The client left before it had sent everything.
     """
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise HTTPException(415, "send the body as it is, without a Content-Encoding")
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type == "multipart/form-data":
+    if _media_type(request) == "multipart/form-data":
         return await _read_form(request, settings)
     chunks = [chunk async for chunk in _body(request, settings, settings.max_bytes)]
     return [Upload("picture", b"".join(chunks))]
 
 
+async def save_video(request: Request, settings: Settings, path: Path) -> None:
+    """Writes the body of a request, one video, to a file.
+
+    Raises:
+        HTTPException: 408, 413 or 415: what the body is, and what was expected.
+        ClientDisconnect: The client left before it had sent everything.
+    """
+    if _media_type(request) == "multipart/form-data":
+        raise HTTPException(415, "expected the bytes of one video as the body, not a form")
+    with path.open("wb") as file:
+        async for part in _body(request, settings, settings.max_video_bytes):
+            await asyncio.to_thread(file.write, part)
+
+
+def _media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
 async def _body(
-    request: Request, settings: Settings, max_bytes: int
+    request: Request, settings: Settings, max_bytes: int, framing_bytes: int = 0
 ) -> AsyncGenerator[bytes, None]:
     """Yields the body's parts while it keeps to the limits."""
-    too_large = HTTPException(413, f"at most {settings.max_bytes:,} bytes in one request")
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise HTTPException(415, "send the body as it is, without a Content-Encoding")
+    too_large = HTTPException(413, f"at most {max_bytes:,} bytes in one request")
     declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > max_bytes:
+    if declared.isdecimal() and int(declared) > max_bytes + framing_bytes:
         raise too_large
     start, received, parts = monotonic(), 0, request.stream()
     while True:
-        until = start + settings.body_seconds + received / MIN_BYTES_PER_SECOND
+        extra = min(received / MIN_BYTES_PER_SECOND, MAX_EXTRA_SECONDS)
+        until = start + settings.body_seconds + extra
         try:
             async with asyncio.timeout(until - monotonic()):
                 part = await anext(parts, None)
@@ -82,14 +103,14 @@ async def _body(
         if part is None:
             return
         received += len(part)
-        if received > max_bytes:
+        if received > max_bytes + framing_bytes:
             raise too_large
         yield part
 
 
 async def _read_form(request: Request, settings: Settings) -> list[Upload]:
     async def whole_body() -> AsyncGenerator[bytes, None]:
-        async for part in _body(request, settings, settings.max_bytes + FRAMING_BYTES):
+        async for part in _body(request, settings, settings.max_bytes, FRAMING_BYTES):
             yield part
         if not parser.is_whole:  # its last file would be left out in silence
             raise HTTPException(400, "the form ends before its last boundary")

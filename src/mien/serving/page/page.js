@@ -2,29 +2,48 @@
 
 import { Camera, explain, listCameras, whyNoCamera } from "./camera.js";
 import { percent, shown } from "./expressions.js";
+import { askAboutVideo, isVideo } from "./film.js";
 import { askKey } from "./key.js";
 import { Overlay } from "./overlay.js";
 import { askAbout, decode } from "./photo.js";
+import { Player } from "./player.js";
 import { LARGEST, Reading } from "./reading.js";
 import { Sitting } from "./rows.js";
 import { Connection, getInfo } from "./server.js";
-import { Timeline } from "./timeline.js";
+import { clock, Timeline } from "./timeline.js";
 
+const CANNOT_PLAY = "This browser cannot play this kind of video; what was read is below.";
 const FRAME_MS = 1000 / 15; // at most so often
 const ANSWER_MS = 15_000; // a server that is silent for longer is taken for gone
+const CLAIMS_MS = 8000; // to read what the page claims, before it folds
 const CAMERA_SOURCE = "camera"; // what the rows of this browser's camera are called
 
 const byId = (id) => document.getElementById(id);
 const camera = new Camera(byId("video"));
 const overlay = new Overlay(byId("overlay"));
-const timeline = new Timeline(byId("timeline"));
+const minute = new Timeline(byId("minute"));
+const course = new Timeline(byId("course"));
 const reading = new Reading(() => showFaces());
+const player = new Player({
+  size: setSize,
+  moment(moment) {
+    if (view !== "video") return;
+    course.reach(player.duration);
+    faces = moment?.faces ?? null;
+    showFaces({ faces: faces ?? [], size: moment?.size ?? null });
+  },
+  cannotPlay() {
+    if (byId("progress").hidden) setCurtain(CANNOT_PLAY);
+  },
+});
 
 let info = null; // what the server says of itself
 let labels = ""; // of its model, joined
 let sitting = null;
 let connection = null;
-let view = "welcome"; // or "camera", "live", "photo"
+let view = "welcome"; // or "camera", "live", "photo", "video"
+let file = null; // that is looked at: {rows, stop}
+let mayFold = true; // what the page claims, once, when something was read
 let isPaused = false;
 let faces = null; // as last shown; null before anything is read
 
@@ -56,44 +75,49 @@ function takeInfo(latest) {
   labels = latestLabels.join();
   sitting = new Sitting(latestLabels);
   reading.reset(latestLabels);
-  timeline.reset(latestLabels);
+  minute.reset(latestLabels);
   countRows();
 }
 
 function countRows() {
-  const { count } = sitting;
+  const { count } = file ? (file.rows ?? { count: 0 }) : sitting;
   byId("download").disabled = !count;
+  const where = file ? "this file" : "this sitting, kept in this page until you leave it";
   byId("count").textContent = count
-    ? `${count.toLocaleString("en")} ${count === 1 ? "row" : "rows"} of this sitting, kept in ` +
-      "this page until you leave it."
+    ? `${count.toLocaleString("en")} ${count === 1 ? "row" : "rows"} of ${where}.`
     : "No rows yet.";
 }
 
-/** Shows one of the views, running. */
+/** Shows one of the views, running; nothing goes on of the one before. */
 function setView(next) {
   connection?.close();
   connection = null;
+  closeFile();
   view = next;
   isPaused = false;
-  const isMoving = view === "camera" || view === "live";
-  byId("welcome").hidden = view !== "welcome";
+  for (const element of document.querySelectorAll("[data-in]")) {
+    element.hidden = !element.dataset.in.split(" ").includes(view);
+  }
   byId("stage").classList.toggle("welcoming", view === "welcome");
   byId("video").hidden = view !== "camera";
   byId("overlay").hidden = view === "welcome";
-  byId("pause").disabled = !isMoving;
   byId("pause").textContent = "Pause";
   byId("stop").hidden = !camera.isOn;
-  byId("camera-choice").hidden = info?.mode === "live";
-  byId("mirror-choice").hidden = view !== "camera";
-  byId("back").hidden = view !== "photo";
+  byId("back").textContent = `Close the ${view}`;
   setCurtain(null);
-  overlay.draw({ faces: [], size: null, picture: null, mirrored: false });
   faces = null;
   reading.choose(LARGEST);
-  showFaces();
+  showFaces({ faces: [], size: null, picture: null, mirrored: false });
+  if (sitting) countRows();
   if (view === "camera") connection = sendCamera();
   else if (view === "live") connection = watchServer();
   else setStatus("good", "The server is ready");
+}
+
+function foldClaims() {
+  if (!mayFold || !faces?.length) return;
+  mayFold = false;
+  setTimeout(() => (byId("claims").open = false), Math.max(0, CLAIMS_MS - performance.now()));
 }
 
 function setSize({ width, height }) {
@@ -102,20 +126,25 @@ function setSize({ width, height }) {
 
 // ---- Faces ----
 
+const shownFaces = (result) =>
+  (result.faces ?? []).map((face, index) => shown(face, index, info.min_confidence));
+
 function takeResult(result, source) {
   const numbered = sitting.add(result, source);
+  faces = shownFaces(numbered);
+  if (result.frame !== undefined) minute.add(numbered.time_seconds, faces);
   countRows();
-  faces = (numbered.faces ?? []).map((face, index) => shown(face, index, info.min_confidence));
-  const chosen = reading.show(faces);
-  if (result.frame !== undefined) timeline.add(numbered.time_seconds, faces, chosen?.id);
-  return { faces, size: result.width && result, chosen: chosen?.id };
+  return { faces, size: result.width && result };
 }
 
-function showFaces() {
-  const chosen = reading.show(faces)?.id;
-  if (view !== "photo") timeline.show(chosen);
-  overlay.draw({ chosen });
+/** Shows the faces in sight, and what changes in the scene they are in. */
+function showFaces(scene = {}) {
+  const chosen = reading.show(faces, view === "video" ? course.faces : [])?.id;
+  if (view === "video") course.show(chosen, player.time);
+  else if (view !== "photo") minute.show(chosen);
+  overlay.draw({ ...scene, chosen });
   byId("overlay").classList.toggle("choosable", faces?.length > 1);
+  foldClaims();
 }
 
 byId("overlay").onclick = (event) => {
@@ -183,7 +212,7 @@ function sendCamera() {
       clearTimeout(timer);
       const mirrored = byId("mirror").checked;
       const scene = takeResult(JSON.parse(text), CAMERA_SOURCE);
-      overlay.draw({ ...scene, mirrored, picture: null });
+      showFaces({ ...scene, mirrored, picture: null });
       const pause = Math.max(0, sentAt + FRAME_MS - performance.now());
       const now = turn;
       timer = setTimeout(() => sendFrame(now), pause);
@@ -236,7 +265,7 @@ function watchServer() {
     try {
       const picture = await createImageBitmap(blob);
       setSize(result);
-      if (connection === stream) overlay.draw({ ...scene, mirrored: false, picture });
+      if (connection === stream) showFaces({ ...scene, mirrored: false, picture });
     } finally {
       isDrawing = false;
     }
@@ -282,8 +311,7 @@ function openConnection(path, { opened, message, closed }) {
     lost(reason, seconds) {
       closed();
       faces = null; // what was last read is no longer true
-      showFaces();
-      overlay.draw({ faces: [] });
+      showFaces({ faces: [] });
       const text = `${reason} Trying again in ${seconds} s …`;
       setStatus("lost", text);
       setCurtain(text);
@@ -312,39 +340,101 @@ byId("pause").onclick = () => {
   }
 };
 
-byId("download").onclick = () => {
+function download(blob, ending) {
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([sitting.csv()], { type: "text/csv" }));
-  link.download = `mien-${new Date().toISOString().slice(0, 19).replaceAll(/[T:]/g, "-")}.csv`;
+  link.href = URL.createObjectURL(blob);
+  const now = new Date().toISOString().slice(0, 19).replaceAll(/[T:]/g, "-");
+  link.download = `mien-${now}.${ending}`;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
+byId("download").onclick = () => {
+  download(new Blob([(file?.rows ?? sitting).csv()], { type: "text/csv" }), "csv");
 };
+byId("save").onclick = () => overlay.annotated().toBlob((blob) => download(blob, "png"));
 
-// ---- Photos ----
+// ---- Files: photos and videos ----
 
-async function readPhoto(file) {
+async function readFile(chosen) {
   tellProblem(null);
-  setView("photo");
-  setCurtain(`Reading ${file.name} …`);
+  setView(isVideo(chosen) ? "video" : "photo");
+  const ours = (file = { rows: null, stop: new AbortController() });
+  setCurtain(`Reading ${chosen.name} …`);
   try {
     if (!info) takeInfo(await getInfo());
-    const [result, picture] = await Promise.all([askAbout(file, info), decode(file)]);
-    if (view !== "photo") return;
-    setSize(result);
-    overlay.draw({ ...takeResult(result, file.name), mirrored: false, picture });
-    byId("overlay").classList.toggle("choosable", faces.length > 1);
-    setCurtain(picture ? null : "This browser cannot show this kind of picture.");
+    if (ours !== file) return;
+    file.rows = new Sitting(info.model.labels);
+    countRows();
+    await (view === "video" ? readVideo(chosen, ours) : readPhoto(chosen, ours));
   } catch (error) {
+    if (ours !== file) return;
     setCurtain(null);
     const isOffline = error instanceof TypeError || error.name === "TimeoutError"; // fetch's
     tellProblem(isOffline ? "The server cannot be reached; try again later." : error.message);
+    setStatus(isOffline ? "lost" : "good", isOffline ? "The server is gone" : "Not read");
+  } finally {
+    if (ours === file) byId("progress").hidden = true;
   }
 }
 
-byId("photo").onchange = (event) => {
-  const [file] = event.target.files;
+async function readPhoto(chosen, ours) {
+  const [result, picture] = await Promise.all([askAbout(chosen, info), decode(chosen)]);
+  if (ours !== file) return;
+  file.rows.add(result, chosen.name);
+  setSize(result);
+  showFaces({ ...takeResult(result, chosen.name), mirrored: false, picture });
+  setCurtain(picture ? null : "This browser cannot show this kind of picture.");
+  byId("save").disabled = !picture;
+  setStatus("good", "The photo was read");
+}
+
+async function readVideo(chosen, ours) {
+  course.reset(info.model.labels, 0);
+  player.open(chosen);
+  byId("progress").removeAttribute("value");
+  byId("progress").hidden = false;
+  setCurtain(`Sending ${chosen.name} …`);
+  setStatus("wait", "The video is being read");
+  for await (const page of askAboutVideo(chosen, info, file.stop.signal)) {
+    if (ours !== file) return;
+    if (page.state === "started") player.reach(page.duration_seconds ?? 0);
+    else if (page.state === "running") takeMoment(page, chosen.name);
+    else if (page.error) tellProblem(`${chosen.name}: ${page.error}`);
+  }
+  setStatus("good", "The video was read");
+  setCurtain(player.canPlay ? null : CANNOT_PLAY);
+}
+
+function takeMoment(result, name) {
+  file.rows.add(result, name);
+  countRows();
+  if (result.error) tellProblem(result.error.replace("video", name));
+  const { time_seconds: time, width, height } = result;
+  if (time === undefined) return;
+  const moment = { time, faces: shownFaces(result), size: { width, height } };
+  course.add(time, moment.faces);
+  player.add(moment);
+  const whole = Math.min(player.duration, info.limits.max_video_seconds);
+  byId("progress").value = whole ? Math.min(1, time / whole) : 0;
+  setCurtain(`Reading ${name}: ${clock(time)} of ${clock(whole)}`);
+}
+
+function closeFile() {
+  file?.stop.abort();
+  file = null;
+  byId("save").disabled = true;
+  byId("progress").hidden = true;
+  player.close();
+  course.reset([], 0);
+}
+
+byId("course").onclick = (event) => player.goTo(course.timeAt(event.clientX));
+
+byId("file").onchange = (event) => {
+  const [chosen] = event.target.files;
   event.target.value = ""; // so that the same one can be chosen again
-  if (file) readPhoto(file);
+  if (chosen) readFile(chosen);
 };
 
 byId("back").onclick = () => {
@@ -367,7 +457,7 @@ window.ondrop = (event) => {
   byId("drop").hidden = true;
   if (!holdsFiles(event)) return;
   event.preventDefault();
-  readPhoto(event.dataTransfer.files[0]);
+  readFile(event.dataTransfer.files[0]);
 };
 
 // ---- Beginning ----
@@ -382,11 +472,9 @@ async function begin() {
       await new Promise((resolve) => setTimeout(resolve, pause * 1000));
     }
   }
-  if (info.mode === "live") {
-    setView("live");
-    return;
-  }
-  setView("welcome");
+  if (view !== "welcome") return; // somebody was quicker
+  setView(info.mode === "live" ? "live" : "welcome");
+  if (view === "live") return;
   tellProblem(whyNoCamera());
   await offerCameras();
 }

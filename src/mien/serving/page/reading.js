@@ -1,17 +1,18 @@
-// What is read on one face: a headline, a bar per expression, and which face it is.
+// What is read on the faces: a list to choose one from, and a headline and bars of that one.
 
-import { colourOf, percent } from "./expressions.js";
+import { colourOf, inkOn, percent } from "./expressions.js";
 
 export const LARGEST = "largest";
 const SPEAK_SECONDS = 4; // screen readers hear of changes, but no more often
 
 const byId = (id) => document.getElementById(id);
 const area = ({ box: [x1, y1, x2, y2] }) => (x2 - x1) * (y2 - y1);
+const doubtful = (face) => `${face.expression}${face.uncertain ? "?" : ""}`;
 
 export class Reading {
   #bars = new Map();
   #choice = LARGEST;
-  #options = "";
+  #options = new Map(); // face or LARGEST → its elements
   #spoken = { text: "", at: -Infinity };
 
   /** @param {function} onChoose called when somebody chooses a face. */
@@ -27,12 +28,7 @@ export class Reading {
     this.#choice = LARGEST;
     this.#bars.clear();
     const items = labels.map((label) => {
-      const item = document.createElement("li");
-      const [name, track, fill, value] = ["span", "div", "div", "span"].map((tag) =>
-        document.createElement(tag),
-      );
-      [name.className, track.className] = ["name", "track"];
-      [fill.className, value.className] = ["fill", "value"];
+      const [item, name, track, fill, value] = make("li", "name", "track", "fill", "value");
       name.textContent = label;
       name.title = label;
       fill.style.backgroundColor = colourOf(label);
@@ -48,22 +44,28 @@ export class Reading {
   /** Chooses a face by its id, or the largest one. */
   choose(id) {
     this.#choice = String(id);
-    byId("faces").value = this.#choice;
   }
 
-  /** Shows the chosen face, or the largest; returns it, or undefined. Null: nothing was read. */
-  show(facesRead) {
+  /**
+   * Shows the chosen face, or the largest; returns it, or undefined.
+   * @param {object[]?} facesRead those in sight; null: nothing was read.
+   * @param {number[]} others ids of faces that can be chosen, too.
+   */
+  show(facesRead, others = []) {
     const faces = facesRead ?? [];
-    const ids = faces.map((face) => face.id).sort((one, other) => one - other);
-    this.#offer(ids);
     const largest = faces.reduce((a, b) => (!a || area(b) > area(a) ? b : a), undefined);
-    const face = faces.find(({ id }) => String(id) === this.#choice) ?? largest;
+    this.#offer(faces, others, largest);
+    const isAway = this.#isAway(faces) && this.#choice !== LARGEST && others.length;
+    const chosen = faces.find(({ id }) => String(id) === this.#choice);
+    const face = chosen ?? (isAway ? undefined : largest);
     byId("headline").classList.toggle("none", !face);
     byId("headline").textContent = face
-      ? `${face.expression}${face.uncertain ? "?" : ""} ${percent(face.confidence)}`
-      : facesRead
-        ? "No face in sight"
-        : "Nothing read yet";
+      ? `${doubtful(face)} ${percent(face.confidence)}`
+      : isAway
+        ? `Face ${this.#choice} is away`
+        : facesRead
+          ? "No face in sight"
+          : "Nothing read yet";
     byId("doubt").textContent = face?.uncertain
       ? "Uncertain: more likely wrong than right."
       : "";
@@ -73,28 +75,77 @@ export class Reading {
       fill.style.width = `${100 * probability}%`;
       value.textContent = face ? percent(probability) : "–";
     }
-    this.#speak(face);
-    return face;
+    this.#speak(face, faces.length);
+    return face ?? (isAway ? { id: Number(this.#choice) } : undefined);
   }
 
-  #offer(ids) {
-    const isAway = this.#choice !== LARGEST && !ids.some((id) => String(id) === this.#choice);
-    const options = [new Option("the largest", LARGEST), ...ids.map((id) => new Option(id, id))];
-    if (isAway) options.push(new Option(`${this.#choice} (away)`, this.#choice));
-    const names = options.map((option) => option.text).join();
-    if (names === this.#options) return; // a list that is open would close
-    this.#options = names;
-    byId("faces").replaceChildren(...options);
-    byId("faces").value = this.#choice;
-    byId("face-choice").hidden = options.length < 3;
+  #isAway(faces) {
+    return this.#choice !== LARGEST && !faces.some(({ id }) => String(id) === this.#choice);
   }
 
-  #speak(face) {
+  /** Lists the faces; elements that stay are kept, so that the keyboard's focus is. */
+  #offer(faces, others, largest) {
+    const ids = new Set([...faces.map(({ id }) => id), ...others]);
+    if (this.#choice !== LARGEST) ids.add(Number(this.#choice));
+    const keys = [LARGEST, ...[...ids].sort((one, other) => one - other).map(String)];
+    for (const key of keys) {
+      if (!this.#options.has(key)) this.#options.set(key, makeOption(key));
+    }
+    for (const key of this.#options.keys()) {
+      if (!keys.includes(key)) this.#options.delete(key);
+    }
+    const elements = keys.map((key) => this.#options.get(key).element);
+    const list = byId("faces");
+    const isSame = elements.every((element, place) => element === list.children[place]);
+    if (!isSame || elements.length !== list.children.length) list.replaceChildren(...elements);
+    byId("face-choice").hidden = keys.length < 3;
+    for (const [key, option] of this.#options) {
+      option.input.checked = key === this.#choice;
+      if (key !== LARGEST) fillOption(option, faces.find(({ id }) => String(id) === key));
+      else option.name.textContent = largest ? `the largest: ${largest.id}` : "the largest";
+    }
+  }
+
+  #speak(face, count) {
     if (!face && !this.#spoken.text) return;
-    const text = face ? `${face.expression}${face.uncertain ? ", uncertain" : ""}` : "no face";
+    let text = face ? `${face.expression}${face.uncertain ? ", uncertain" : ""}` : "no face";
+    if (face && count > 1) text = `${count} faces. Face ${face.id}: ${text}`;
     const now = performance.now() / 1000;
     if (text === this.#spoken.text || now - this.#spoken.at < SPEAK_SECONDS) return;
     this.#spoken = { text, at: now };
     byId("spoken").textContent = text;
   }
+}
+
+function make(tag, ...classes) {
+  const elements = classes.map((name) => {
+    const element = document.createElement(["name", "value"].includes(name) ? "span" : "div");
+    element.className = name;
+    return element;
+  });
+  return [document.createElement(tag), ...elements];
+}
+
+function makeOption(key) {
+  const [element, name, value, level] = make("label", "name", "value", "level");
+  const input = document.createElement("input");
+  const number = document.createElement("span");
+  [input.type, input.name, input.value] = ["radio", "face", key];
+  element.className = "face";
+  number.className = "number";
+  number.textContent = key === LARGEST ? "" : key;
+  number.hidden = key === LARGEST;
+  element.append(input, number, " ", name, " ", value, level);
+  return { element, input, number, name, value, level };
+}
+
+function fillOption({ element, number, name, value, level }, face) {
+  element.classList.toggle("away", !face);
+  const colour = face ? colourOf(face.expression) : "#767676";
+  number.style.backgroundColor = colour;
+  number.style.color = inkOn(colour);
+  name.textContent = face ? doubtful(face) : "away";
+  value.textContent = face ? percent(face.confidence) : "";
+  level.style.backgroundColor = colour;
+  level.style.width = `${100 * (face?.confidence ?? 0)}%`;
 }

@@ -33,9 +33,9 @@ export class Sitting {
     const place = [source, result.frame, result.time_seconds];
     const empty = Array(9 + 2 * this.#labels.length);
     const faces = result.faces ?? [];
-    const origin = [result.schema_version, result.mien_version, result.model];
-    for (const face of faces) this.#keep([...place, ...this.#cells(face), "", ...origin]);
-    if (!faces.length) this.#keep([...place, ...empty, result.error, ...origin]);
+    const rest = [result.error, result.schema_version, result.mien_version, result.model];
+    for (const face of faces) this.#keep([...place, ...this.#cells(face), ...rest]);
+    if (!faces.length) this.#keep([...place, ...empty, ...rest]);
     return result;
   }
 
