@@ -1,5 +1,6 @@
 """A picture → what a model read in its face, and by one method why; as numbers and as a figure."""
 
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,9 +52,9 @@ _PHOTO_SIDE = 576  # pixels, at least about: of the face that is drawn
 _TOLD, _TOLD_AGAINST = 0.15, 0.2  # less than these parts of the evidence are not told
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Explanation:
-    """What a model read in a face, and why.
+    """What a model read in a face, and why; in a notebook it shows itself.
 
     Attributes:
         source: The picture.
@@ -80,6 +81,15 @@ class Explanation:
     perceived: str
     explained: str
     finding: Finding
+
+    def __repr__(self) -> str:
+        return f"<Explanation {self.summary}>"
+
+    def _repr_png_(self) -> bytes:
+        """Returns its figure, for notebooks."""
+        stream = io.BytesIO()
+        draw(self).savefig(stream, format="png")
+        return stream.getvalue()
 
     @property
     def confidence(self) -> float:
