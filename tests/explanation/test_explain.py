@@ -12,7 +12,9 @@ from drawn_faces import drawn_face
 from mien.classifier import Classifier
 from mien.errors import BadInputError, MissingError, UsageError
 from mien.explanation import METHODS, REGIONS, draw, explain, find_face
-from mien.inference import Analyzer
+from mien.explanation.regions import region_map
+from mien.inference import Analyzer, Detection
+from mien.inference.see.crop import square_of
 from mien.labels import EXPRESSIONS
 from mien.model_folder import WEIGHTS, ModelConfig, write_config
 from mien.models import create_model
@@ -131,6 +133,22 @@ def test_the_astronaut_smiles_with_the_mouth(picture):
 
 def with_evidence(found, values):
     return replace(found, finding=replace(found.finding, values=np.array(values, np.float32)))
+
+
+def test_regions_lie_at_the_landmarks_or_else_where_they_lie_in_most_faces(picture):
+    mean = region_map(None, 48, 44)
+    np.testing.assert_array_equal(explain(picture, "filters", detector="haar").region_map, mean)
+    found = explain(picture, "filters")
+    (face,) = Analyzer()(picture)
+    left, top, side = square_of(Detection(face.box, 1.0), Classifier().config.crop)
+    names = [
+        list(REGIONS)[
+            found.region_map[int((y - top) / side * 48 - 2), int((x - left) / side * 48 - 2)]
+        ]
+        for x, y in face.landmarks
+    ]
+    assert names == ["eyes", "eyes", "nose", "mouth", "mouth"]
+    assert (found.region_map != mean).any()
 
 
 def test_what_is_told_of_evidence_for_and_against(picture):
