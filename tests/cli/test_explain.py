@@ -43,7 +43,25 @@ def test_json_and_svg(picture, tmp_path):
     assert sum(page["probabilities"].values()) == pytest.approx(1, abs=1e-6)
     assert abs(page["convergence_delta"]) < 0.05
     assert page["output"] == str(output)
+    assert sum(page["regions"].values()) == pytest.approx(1, abs=1e-3)
+    assert page["sentence"].startswith("happy 99 %; asked about fear, ")
     assert "<svg" in output.read_text()
+
+
+def test_single_pixels_by_an_option(picture, tmp_path):
+    for detail in ("areas", "pixels"):
+        assert run(picture, "--detail", detail, "--output", tmp_path / detail).exit_code == 2
+        result = run(picture, "--detail", detail, "--output", tmp_path / f"{detail}.svg")
+        assert (result.exit_code, result.stderr) == (0, "")
+    assert run(picture, "--output", tmp_path / "default.svg").exit_code == 0
+    areas, pixels, default = (
+        (tmp_path / f"{name}.svg").read_bytes() for name in ("areas", "pixels", "default")
+    )
+    assert areas == default != pixels
+    result = run(
+        picture, "--method", "gradcam", "--detail", "areas", "--output", tmp_path / "g.png"
+    )
+    assert "warning: --detail has no effect on gradcam" in result.stderr
 
 
 def test_several_faces_and_an_idle_option_are_said(picture, tmp_path):

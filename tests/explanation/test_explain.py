@@ -1,4 +1,4 @@
-import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +11,14 @@ from skimage.data import astronaut
 from drawn_faces import drawn_face
 from mien.classifier import Classifier
 from mien.errors import BadInputError, MissingError, UsageError
-from mien.explanation import METHODS, draw, explain, find_face
-from mien.inference import Analyzer
+from mien.explanation import METHODS, REGIONS, draw, explain, find_face
+from mien.explanation.regions import region_map
+from mien.inference import Analyzer, Detection
+from mien.inference.see.crop import square_of
 from mien.labels import EXPRESSIONS
 from mien.model_folder import WEIGHTS, ModelConfig, write_config
 from mien.models import create_model
+from mien.pictures import to_grey
 
 
 @pytest.fixture(scope="module")
@@ -102,12 +105,89 @@ def test_another_expression_and_its_other_names(picture):
     assert (found.perceived, found.explained) == ("happy", "sad")
     finding = found.finding
     assert finding.values.sum() == pytest.approx(finding.logit - finding.baseline_logit, abs=0.05)
-    text = words(draw(found))
+    text = words(draw(found, "pixels"))
     assert f"integrated gradients for sad\n{finding.values.sum():+.2f} logits from even" in text
     assert "added to sad (logits per pixel)" in text
     assert f"convergence delta {finding.convergence_delta:+.2g}" in found.summary
     with pytest.raises(UsageError, match="no expression 'hapy'; did you mean 'happy'"):
         explain(picture, expression="hapy")
+
+
+def test_the_astronaut_smiles_with_the_mouth(picture):
+    found = explain(picture)
+    assert list(found.regions) == ["brows", "eyes", "nose", "mouth", "rest"]
+    assert sum(found.regions.values()) == pytest.approx(1)
+    assert max(found.regions, key=lambda region: found.regions[region]) == "mouth"
+    percent = f"{100 * found.regions['mouth']:.0f} %"
+    start = f"happy 99 %: {percent} of the evidence for it lies around the mouth, "
+    assert found.sentence.startswith(start)
+    page = found.to_json()
+    assert page["sentence"] == found.sentence
+    assert page["regions"] == pytest.approx(found.regions, abs=1e-4)
+    figure = draw(found)
+    text = words(figure)
+    assert text.replace("\n", " ").startswith(found.sentence)
+    assert f"\nmouth {percent}\n" in text
+    assert figure.get_figwidth() * figure.dpi >= 600
+
+
+def with_evidence(found, values):
+    return replace(found, finding=replace(found.finding, values=np.array(values, np.float32)))
+
+
+def test_regions_lie_at_the_landmarks_or_else_where_they_lie_in_most_faces(picture):
+    mean = region_map(None, 48, 44)
+    np.testing.assert_array_equal(explain(picture, "filters", detector="haar").region_map, mean)
+    found = explain(picture, "filters")
+    (face,) = Analyzer()(picture)
+    left, top, side = square_of(Detection(face.box, 1.0), Classifier().config.crop)
+    names = [
+        list(REGIONS)[
+            found.region_map[int((y - top) / side * 48 - 2), int((x - left) / side * 48 - 2)]
+        ]
+        for x, y in face.landmarks
+    ]
+    assert names == ["eyes", "eyes", "nose", "mouth", "mouth"]
+    assert (found.region_map != mean).any()
+
+
+def test_what_is_told_of_evidence_for_and_against(picture):
+    found = explain(picture)
+    # a face of four pixels, which are too few to be smoothed
+    places = [list(REGIONS).index(name) for name in ("brows", "eyes", "mouth", "rest")]
+    found = replace(found, region_map=np.array(places).reshape(2, 2))
+    found = with_evidence(found, [[0.7, 1.3], [6.0, 2.0]])
+    assert found.regions == pytest.approx(
+        {"brows": 0.07, "eyes": 0.13, "nose": 0, "mouth": 0.6, "rest": 0.2}
+    )
+    evidence = "60 % of the evidence for it lies around the mouth, 20 % on the cheeks and elsewhere"
+    assert found.sentence == f"happy 99 %: {evidence}"
+    # against: -2 of 2 + 8, no more than a fifth; then -2.1
+    assert "against" not in with_evidence(found, [[0.0, -2.0], [8.0, 0.0]]).sentence
+    told = with_evidence(found, [[0.0, -2.1], [7.9, 0.0]]).sentence
+    assert told == (
+        "happy 99 %: 100 % of the evidence for it lies around the mouth; "
+        "21 % of all evidence speaks against it, most around the eyes"
+    )
+    none = with_evidence(found, [[0.0, -2.0], [0.0, 0.0]])
+    assert none.sentence == "happy 99 %: no part of the face speaks for it"
+    assert set(none.regions.values()) == {0}
+    asked = replace(found, explained="sad", probabilities=found.probabilities | {"sad": 0.004})
+    start = "happy 99 %; asked about sad, 0 %: 60 % of the evidence for sad lies around the mouth"
+    assert asked.sentence.startswith(start)
+
+
+def test_methods_about_no_expression_have_no_regions(picture):
+    found = explain(picture, "filters")
+    assert (found.regions, found.sentence) == ({}, "happy 99 %")
+    assert not {"regions", "sentence"} & found.to_json().keys()
+
+
+def test_the_photo_shows_what_the_network_sees(picture):
+    found = explain(picture)
+    assert found.photo.shape == (528, 528, 3)
+    small = to_grey(found.photo.reshape(44, 12, 44, 12, 3).mean((1, 3)).astype(np.uint8))
+    assert np.abs(small.astype(int) - found.view).mean() < 4
 
 
 def test_the_most_certain_of_several_faces(picture, tmp_path):
@@ -178,11 +258,3 @@ def test_wrong_names(picture):
         explain(picture, detector="dlib")
     with pytest.raises(MissingError, match="no model 'gone'"):
         explain(picture, model="gone")
-
-
-def test_the_python_of_the_page_runs(monkeypatch, capsys):
-    root = Path(__file__).parents[2]
-    (code,) = re.findall(r"```python\n(.*?)```", (root / "docs/explain.md").read_text(), re.DOTALL)
-    monkeypatch.chdir(root)
-    exec(compile(code, "explain.md", "exec"), {})
-    assert capsys.readouterr().out.startswith("happy 0.")

@@ -8,7 +8,7 @@ from PIL import Image
 from skimage.data import astronaut
 
 from mien.inference.detection import Detection
-from mien.inference.see.crop import cut, square_of
+from mien.inference.see.crop import cut, place_in_frame, square_of
 from mien.inference.see.retinaface import RetinaFace
 from mien.model_folder import CropGeometry
 from mien.pictures import to_grey
@@ -105,3 +105,27 @@ def test_levelling_undoes_a_turn() -> None:
 
     assert likeness(levelled) > 0.85
     assert likeness(levelled) > likeness(crooked) + 0.2
+
+
+def test_where_points_lie_in_the_face_image() -> None:
+    eyes = ((20.0, 30.0), (50.0, 60.0))  # falls to the right by 45 degrees
+    face = Detection((10, 20, 70, 80), 1.0, (*eyes, (0, 0), (0, 0), (0, 0)))  # centre 40, 50
+    found = place_in_frame(eyes, face, PLAIN)
+    np.testing.assert_allclose(found, [[1 / 6, 1 / 6], [2 / 3, 2 / 3]])
+    level = PLAIN.model_copy(update={"level_eyes": True})
+    # the first eye is 28.28 pixels up and left of the centre, the second 14.14 down and right
+    found = place_in_frame(eyes, face, level) * 60
+    np.testing.assert_allclose(found, [[30 - 800**0.5, 30], [30 + 200**0.5, 30]])
+
+
+def test_points_are_where_the_levelled_face_image_shows_them() -> None:
+    picture = np.zeros((100, 100, 3), np.uint8)
+    eyes = ((30.0, 40.0), (60.0, 58.0))
+    for x, y in eyes:
+        picture[int(y) - 2 : int(y) + 2, int(x) - 2 : int(x) + 2] = 255
+    face = Detection((10, 20, 70, 80), 1.0, (*eyes, (0, 0), (0, 0), (0, 0)))
+    level = PLAIN.model_copy(update={"level_eyes": True})
+    image = cut(picture, face, level, 60, 1).astype(float)
+    for x, y in place_in_frame(eyes, face, level) * 60:
+        window = image[int(y) - 3 : int(y) + 4, int(x) - 3 : int(x) + 4]
+        assert window.sum() > 0.95 * image.sum() / 2

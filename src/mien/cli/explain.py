@@ -1,7 +1,7 @@
 """`mien explain`: what a model looked at in a face."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -27,6 +27,13 @@ def explain(
         str | None,
         typer.Option(help="The expression to explain; by default the perceived one."),
     ] = None,
+    detail: Annotated[
+        Literal["areas", "pixels"] | None,
+        typer.Option(
+            help="Of integrated-gradients: areas of the face, or single pixels.  [areas]",
+            show_default=False,
+        ),
+    ] = None,
     detector: Annotated[
         str, typer.Option(help="retinaface, haar, or none: the picture is a face image.")
     ] = "retinaface",
@@ -45,10 +52,12 @@ def explain(
         raise UsageError(f"{output} would be written over; choose another --output")
     if expression is not None and method not in explanation.EXPRESSION_METHODS:
         warn(f"--expression has no effect on {method}")
+    if detail is not None and method != "integrated-gradients":
+        warn(f"--detail has no effect on {method}")
     found = explanation.explain(face, method, model=model, expression=expression, detector=detector)
     if found.num_faces > 1:
         note(f"{face}: {found.num_faces} faces; the most certain one is explained")
-    write_figure(explanation.draw(found), output)
+    write_figure(explanation.draw(found, detail or "areas"), output)
     if as_json:
         print_json({**found.to_json(), "output": str(output)})
     else:

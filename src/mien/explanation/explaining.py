@@ -1,9 +1,10 @@
 """A picture → what a model read in its face, and by one method why; as numbers and as a figure."""
 
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -12,17 +13,27 @@ from matplotlib.figure import Figure
 from mien.classifier import softmax
 from mien.errors import BadInputError, UsageError
 from mien.explanation.network import Activation, Filters, activations, as_batch, filters
+from mien.explanation.regions import REGIONS, region_map, shares, smooth
 from mien.explanation.saliency import GradCam, PixelContributions, grad_cam, integrated_gradients
+from mien.inference.detection import Detection
 from mien.inference.read.inputs import find_picture
 from mien.inference.read.pictures import read_one
 from mien.inference.results import MIN_CONFIDENCE
-from mien.inference.see.crop import cut
+from mien.inference.see.crop import cut, place_in_frame
 from mien.inference.see.detectors import create_detector
 from mien.labels import canonical_expression, nearest
 from mien.model_folder import ModelConfig, read_config, resolve
 from mien.models import FaceClassifier, load_face_classifier
-from mien.plots.explanation import draw_activations, draw_contributions, draw_evidence, draw_filters
+from mien.plots.explanation import (
+    draw_activations,
+    draw_areas,
+    draw_contributions,
+    draw_evidence,
+    draw_filters,
+)
 from mien.views import centre_crop
+
+Detail = Literal["areas", "pixels"]
 
 Finding = GradCam | PixelContributions | Filters | list[Activation]
 
@@ -37,10 +48,13 @@ METHODS: dict[str, Callable[[FaceClassifier, np.ndarray, int], Finding]] = {
 EXPRESSION_METHODS = ("gradcam", "integrated-gradients")
 """The methods whose finding is about one expression."""
 
+_PHOTO_SIDE = 576  # pixels, at least about: of the face that is drawn
+_TOLD, _TOLD_AGAINST = 0.15, 0.2  # less than these parts of the evidence are not told
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Explanation:
-    """What a model read in a face, and why.
+    """What a model read in a face, and why; in a notebook it shows itself.
 
     Attributes:
         source: The picture.
@@ -48,6 +62,8 @@ class Explanation:
         method: One of `METHODS`.
         num_faces: Faces found in the picture; the most certain one is explained.
         view: The face as the network sees it, uint8 `[s, s]` grey or `[s, s, 3]` RGB.
+        photo: The same square of the picture, in its own colours and larger, uint8 `[P, P, 3]`.
+        region_map: The region of every pixel of the view: places in `REGIONS`, `[s, s]`.
         probabilities: Per expression, in the model's order.
         perceived: The most probable expression.
         explained: The expression that the finding is about; the perceived one unless chosen.
@@ -59,10 +75,21 @@ class Explanation:
     method: str
     num_faces: int
     view: np.ndarray
+    photo: np.ndarray
+    region_map: np.ndarray
     probabilities: dict[str, float]
     perceived: str
     explained: str
     finding: Finding
+
+    def __repr__(self) -> str:
+        return f"<Explanation {self.summary}>"
+
+    def _repr_png_(self) -> bytes:
+        """Returns its figure, for notebooks."""
+        stream = io.BytesIO()
+        draw(self).savefig(stream, format="png")
+        return stream.getvalue()
 
     @property
     def confidence(self) -> float:
@@ -75,22 +102,70 @@ class Explanation:
         return self.confidence < MIN_CONFIDENCE
 
     @property
-    def summary(self) -> str:
-        """What was read and what was found, in one line."""
-        doubt = " uncertain" if self.uncertain else ""
-        line = f"{self.source}: {self.perceived} {self.confidence:.0%}{doubt}  {self.method}"
+    def evidence(self) -> np.ndarray | None:
+        """For (> 0) and against the expression, `[s, s]`, smooth; None if the method shows none."""
         match self.finding:
             case GradCam() as cam:
-                return f"{line} for {self.explained} at {cam.layer}"
+                return cam.values
+            case PixelContributions() as pixels:
+                return smooth(pixels.values)
+            case _:
+                return None
+
+    @property
+    def regions(self) -> dict[str, float]:
+        """The share of each region of the face in what speaks for the expression, 0-1.
+
+        The regions are `brows` (and forehead), `eyes`, `nose`, `mouth` (and chin), `rest` (cheeks
+        and all else). The shares sum to 1, or are all 0 where nothing speaks for the expression.
+        Empty if the method is about no expression.
+        """
+        return {} if self.evidence is None else shares(self.evidence, self.region_map)
+
+    @property
+    def sentence(self) -> str:
+        """What was read, and where in the face what speaks for it lies, and against."""
+        read = f"{self.perceived} {_percent(self.confidence)}{', uncertain' * self.uncertain}"
+        evidence, regions = self.evidence, self.regions
+        if evidence is None:
+            return read
+        name = "it"
+        if self.explained != self.perceived:
+            name = self.explained
+            read += f"; asked about {name}, {_percent(self.probabilities[name])}"
+        first, *others = sorted(regions, key=lambda region: -regions[region])
+        if regions[first] == 0:
+            return f"{read}: no part of the face speaks for {name}"
+        line = (
+            f"{read}: {_percent(regions[first])} of the evidence for {name} lies {REGIONS[first]}"
+        )
+        for region in others[:2]:
+            if regions[region] >= _TOLD:
+                line += f", {_percent(regions[region])} {REGIONS[region]}"
+        against = np.maximum(-evidence, 0)
+        part = against.sum() / np.abs(evidence).sum()
+        if part > _TOLD_AGAINST:
+            opposed = shares(against, self.region_map)
+            where = REGIONS[max(opposed, key=lambda region: opposed[region])]
+            line += f"; {_percent(part)} of all evidence speaks against {name}, most {where}"
+        return line
+
+    @property
+    def summary(self) -> str:
+        """What was read and what was found, in one line."""
+        line = f"{self.source}: {self.sentence} ({self.method}"
+        match self.finding:
+            case GradCam() as cam:
+                return f"{line} at {cam.layer})"
             case PixelContributions() as pixels:
                 return (
-                    f"{line} for {self.explained}: {pixels.values.sum():+.3f} logits from even "
-                    f"grey, convergence delta {pixels.convergence_delta:+.2g}"
+                    f"{line}: {pixels.values.sum():+.3f} logits from even grey, "
+                    f"convergence delta {pixels.convergence_delta:+.2g})"
                 )
             case Filters() as first:
-                return f"{line} of {first.name}, the same for every face"
+                return f"{line} of {first.name}, the same for every face)"
             case list() as layers:
-                return f"{line} layer by layer ({len(layers)})"
+                return f"{line} layer by layer, {len(layers)})"
 
     def to_json(self) -> dict[str, Any]:
         """Returns what was read and what was explained, as JSON's types; no pixels."""
@@ -103,12 +178,17 @@ class Explanation:
             "probabilities": {label: round(p, 8) for label, p in self.probabilities.items()},
             "method": self.method,
         }
+        if self.evidence is not None:
+            page |= {
+                "explained": self.explained,
+                "regions": {region: round(p, 4) for region, p in self.regions.items()},
+                "sentence": self.sentence,
+            }
         match self.finding:
             case GradCam() as cam:
-                page |= {"explained": self.explained, "layer": cam.layer}
+                page["layer"] = cam.layer
             case PixelContributions() as pixels:
                 page |= {
-                    "explained": self.explained,
                     "logit": pixels.logit,
                     "baseline_logit": pixels.baseline_logit,
                     "convergence_delta": pixels.convergence_delta,
@@ -147,15 +227,21 @@ def explain(
         >>> explanation = explain("examples/astronaut.jpg", "gradcam", expression="surprise")
         >>> explanation.perceived, explanation.explained
         ('happy', 'surprise')
+        >>> regions = explain("examples/astronaut.jpg").regions
+        >>> max(regions, key=regions.get)
+        'mouth'
     """
     if method not in METHODS:
         raise UsageError(f"no method {method!r}{nearest(method, list(METHODS))}")
     folder = resolve(model)
     config = read_config(folder)
     chosen = None if expression is None else _label_of(expression, config.labels)
-    source = find_picture(picture)
-    face, num_faces = find_face(source, config, detector)
+    source, rgb, detections = _find_faces(picture, detector)
+    face = _cut(rgb, detections[0], config)
     view = centre_crop(face[None], config.input_size)[0]
+    landmarks = detections[0].landmarks
+    if landmarks is not None:
+        landmarks = place_in_frame(landmarks, detections[0], config.crop)
     face_classifier = load_face_classifier(folder)
     with torch.no_grad():
         logits = face_classifier(as_batch(face_classifier, view))[0].numpy()
@@ -163,11 +249,13 @@ def explain(
     perceived = int(probabilities.argmax())
     explained = perceived if chosen is None else chosen
     return Explanation(
-        source=source.name,
+        source=source,
         architecture=config.architecture,
         method=method,
-        num_faces=num_faces,
+        num_faces=len(detections),
         view=view,
+        photo=_photo(rgb, detections[0], config),
+        region_map=region_map(landmarks, config.face_size, config.input_size),
         probabilities=dict(zip(config.labels, probabilities.tolist(), strict=True)),
         perceived=config.labels[perceived],
         explained=config.labels[explained],
@@ -199,20 +287,17 @@ def find_face(
         >>> face.shape, face.dtype, num_faces
         ((48, 48), dtype('uint8'), 1)
     """
-    finder = create_detector(detector)
-    source = find_picture(picture)
-    rgb = read_one(source).pixels()
-    detections = finder.detect(rgb)
-    if not detections:
-        raise BadInputError(
-            f"{source.name}: no face found by {detector}; if the picture is one face, "
-            "framed as the training set's, use the detector none"
-        )
-    return cut(rgb, detections[0], config.crop, config.face_size, config.channels), len(detections)
+    _, rgb, detections = _find_faces(picture, detector)
+    return _cut(rgb, detections[0], config), len(detections)
 
 
-def draw(explanation: Explanation) -> Figure:
+def draw(explanation: Explanation, detail: Detail = "areas") -> Figure:
     """Returns the figure of an explanation: the face, what the model read in it, the finding.
+
+    Args:
+        explanation: What to draw.
+        detail: Of integrated gradients: `areas`, smooth and by region of the face, or `pixels`,
+            each pixel's own. Other methods have one picture.
 
     Example:
         >>> from mien.explanation import draw, explain
@@ -229,6 +314,16 @@ def draw(explanation: Explanation) -> Figure:
                 f"Grad-CAM for {explanation.explained}\nat {cam.layer}, {cam.side}x{cam.side} cells"
             )
             return draw_evidence(view, cam.values, title, where, explanation.explained)
+        case PixelContributions() if detail == "areas":
+            assert explanation.evidence is not None
+            return draw_areas(
+                explanation.photo,
+                explanation.evidence,
+                explanation.region_map,
+                explanation.regions,
+                explanation.sentence,
+                explanation.explained,
+            )
         case PixelContributions() as pixels:
             where = (
                 f"integrated gradients for {explanation.explained}\n"
@@ -246,6 +341,35 @@ def draw(explanation: Explanation) -> Figure:
         case list() as layers:
             rows = [(each.name, each.kind, each.values) for each in layers]
             return draw_activations(view, rows, title)
+
+
+def _find_faces(picture: Any, detector: str) -> tuple[str, np.ndarray, list[Detection]]:
+    """Returns a picture's name, its pixels, and the faces in it, at least one."""
+    finder = create_detector(detector)
+    source = find_picture(picture)
+    rgb = read_one(source).pixels()
+    detections = finder.detect(rgb)
+    if not detections:
+        raise BadInputError(
+            f"{source.name}: no face found by {detector}; if the picture is one face, "
+            "framed as the training set's, use the detector none"
+        )
+    return source.name, rgb, detections
+
+
+def _cut(rgb: np.ndarray, detection: Detection, config: ModelConfig) -> np.ndarray:
+    return cut(rgb, detection, config.crop, config.face_size, config.channels)
+
+
+def _photo(rgb: np.ndarray, detection: Detection, config: ModelConfig) -> np.ndarray:
+    """Returns what the network sees of a picture in more pixels and in colour, `[P, P, 3]`."""
+    times = max(round(_PHOTO_SIDE / config.face_size), 1)
+    face = cut(rgb, detection, config.crop, times * config.face_size, 3)
+    return centre_crop(face[None], times * config.input_size)[0]
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
 
 
 def _label_of(expression: str, labels: tuple[str, ...]) -> int:

@@ -1,6 +1,7 @@
 """What a network looked at: saliency over a face, activations layer by layer, kernels."""
 
 import math
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,6 +19,11 @@ _SIGNED = LinearSegmentedColormap.from_list(
     "signed", ["#00305a", BLUE, "#8c8c8c", ORANGE, "#fff0b0"]
 )
 """Dark blues below, grey nothing, light oranges above: ever lighter, so it reads in grey too."""
+_OVERLAY = LinearSegmentedColormap.from_list(
+    "overlay",
+    [(0, (BLUE, 0.95)), (0.5, (BLUE, 0.0)), (0.5, (ORANGE, 0.0)), (1, (ORANGE, 0.95))],
+)
+"""Blue below, orange above, and nothing where there is nothing: the face shows through."""
 _LAYERS_IN_A_COLUMN = 18
 _PITCH, _ROW = 1.06, 1.2  # from map to map and from row to row, in sides of a map
 _MAPS = MAX_MAPS * _PITCH + 0.4  # width of a row's maps
@@ -47,6 +53,58 @@ def draw_evidence(
         axes.set_xlabel("no evidence for it at all")
     label = f"evidence for {plain(expression)} (logits per cell)"
     figure.colorbar(image, ax=panels, label=label, shrink=0.8)
+    return figure
+
+
+def draw_areas(
+    photo: np.ndarray,
+    evidence: np.ndarray,
+    region_map: np.ndarray,
+    shares: dict[str, float],
+    sentence: str,
+    expression: str,
+) -> Figure:
+    """Returns a figure of a face by region, and of what speaks for and against an expression.
+
+    Args:
+        photo: uint8 `[P, P, 3]`, the face.
+        evidence: `[s, s]`, smooth, of the same square; > 0 speaks for the expression.
+        region_map: `[s, s]`, the number of the region of every pixel.
+        shares: Of each region in what speaks for the expression, 0-1, in the map's order.
+        sentence: What was read in the face, and where.
+        expression: What the evidence is about.
+    """
+    side = len(evidence)
+    square = (0, side, side, 0)  # as the pixels of the evidence count
+    centres = np.arange(side) + 0.5
+    figure = new_figure(9, 5.3)
+    left, right = figure.subplots(1, 2)
+    left.imshow(photo, extent=square)
+    left.set_title(f"Where it lies: shares of what speaks for {plain(expression)}")
+    for number, (region, share) in enumerate(shares.items()):
+        inside = region_map == number
+        if not inside.any():
+            continue
+        for colour, width in (("black", 2.5), ("white", 1.2)):  # seen on any skin
+            left.contour(centres, centres, _rounded(inside), [0.5], colors=colour, linewidths=width)
+        _write_inside(left, inside, f"{region} {100 * share:.0f} %")
+    right.imshow(np.repeat(photo.mean(axis=2, keepdims=True) / 255, 3, axis=2), extent=square)
+    end = float(np.abs(evidence).max()) or 1.0
+    image = right.imshow(
+        evidence, _OVERLAY, vmin=-end, vmax=end, extent=square, interpolation="bicubic"
+    )
+    if evidence.max() > 0:
+        level = float(evidence.max()) / 2
+        right.contour(centres, centres, evidence, [level], colors="white", linewidths=1.5)
+    right.set_title("What spoke for it, and what against")
+    for axes in (left, right):
+        axes.set(xticks=[], yticks=[], xlim=(0, side), ylim=(side, 0))
+    bar = figure.colorbar(image, ax=[left, right], location="bottom", aspect=45, shrink=0.7)
+    bar.set_ticks(
+        [-end, 0, end],
+        labels=[f"against {plain(expression)}", "neither", f"for {plain(expression)}"],
+    )
+    figure.suptitle(plain(textwrap.fill(sentence, 90)))
     return figure
 
 
@@ -155,6 +213,27 @@ def _face_twice(view: np.ndarray, title: str, subtitle: str) -> tuple[Figure, li
         axes.set(xticks=[], yticks=[])
     figure.suptitle(plain(title))
     return figure, panels
+
+
+def _rounded(inside: np.ndarray) -> np.ndarray:
+    """Returns a region `[s, s]` with a soft edge, so that a line at a half has no steps."""
+    weights = np.hanning(9)[1:-1] / np.hanning(9).sum()
+    padded = np.pad(inside.astype(float), len(weights) // 2, mode="edge")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (len(weights), len(weights)))
+    return np.einsum("xyij,i,j", windows, weights, weights)
+
+
+def _write_inside(axes: Axes, inside: np.ndarray, words: str) -> None:
+    """Writes words where a region `[s, s]` is widest: at the pixel farthest from its edge."""
+    core, depth = np.pad(inside, 1), np.zeros(inside.shape)
+    while core.any():
+        depth += core[1:-1, 1:-1]
+        core[1:-1, 1:-1] &= core[:-2, 1:-1] & core[2:, 1:-1] & core[1:-1, :-2] & core[1:-1, 2:]
+    rows, columns = np.nonzero(depth == depth.max())
+    middle = np.abs(columns - columns.mean()).argmin()
+    box = {"boxstyle": "round,pad=0.25", "facecolor": "white", "alpha": 0.85, "linewidth": 0}
+    x, y = float(columns[middle]) + 0.5, float(rows[middle]) + 0.5
+    axes.text(x, y, words, ha="center", va="center", fontsize="small", bbox=box)
 
 
 def _draw_row(

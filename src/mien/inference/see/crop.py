@@ -1,10 +1,11 @@
 """Picture and detection → face image, framed as the training set frames faces."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
-from mien.inference.detection import Detection
+from mien.inference.detection import Detection, Point
 from mien.model_folder import CropGeometry
 from mien.pictures import reduce, to_grey
 
@@ -42,6 +43,26 @@ def square_of(detection: Detection, geometry: CropGeometry) -> tuple[float, floa
     x = (left + right) / 2 + geometry.offset_x * longer
     y = (top + bottom) / 2 + geometry.offset_y * longer
     return x - side / 2, y - side / 2, side
+
+
+def place_in_frame(
+    points: Sequence[Point], detection: Detection, geometry: CropGeometry
+) -> np.ndarray:
+    """Returns where points of the picture lie in the face image that `cut` makes.
+
+    Args:
+        points: x and y in pixels of the picture.
+        detection: The face that is cut.
+        geometry: As `cut` takes it.
+
+    Returns:
+        `[N, 2]`, x and y in sides of the face image, 0-1 inside it.
+    """
+    left, top, side = square_of(detection, geometry)
+    turn = math.radians(_eye_angle(detection) if geometry.level_eyes else 0.0)
+    x, y = ((np.array(points, float) - (left, top)) / side - 0.5).T
+    turned = (x * math.cos(turn) + y * math.sin(turn), y * math.cos(turn) - x * math.sin(turn))
+    return np.stack(turned, axis=1) + 0.5
 
 
 def _sample(
