@@ -23,6 +23,7 @@ from rich.console import Console
 
 from mien.errors import UsageError
 from mien.recipes import Recipe
+from mien.text import counted
 from mien.training.data import (
     TrainingData,
     TrainingSource,
@@ -76,7 +77,8 @@ def search(
 
     Calling it again continues a study that was stopped. Several calls at once share one study; each
     may run one trial too many. If the search space is finite, the search ends when all of it was
-    tried. After every trial, `output` gets the table and the best recipe; at the end, the plots.
+    tried. Every value of a list is tried before any is tried again, as far as the trials go. After
+    every trial, `output` gets the table and the best recipe; at the end, the plots.
 
     Args:
         recipe: A recipe's name or file.
@@ -116,7 +118,8 @@ def search(
         url = f"sqlite:///{(output / STUDY).resolve()}"
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     if faces.problems:
-        console.print(f"skipped {len(faces.problems)} bad rows, the first: {faces.problems[0]}")
+        skipped = counted(len(faces.problems), "bad row")
+        console.print(f"skipped {skipped}, the first: {faces.problems[0]}")
     if space.size < num_trials:
         console.print(f"there are only {space.size:g} different settings to try")
     warmup = max(1, space.recipe.train.epochs // 3)
@@ -212,6 +215,8 @@ def _run_trials(
 ) -> SearchResult:
     """Runs trials until the study is done; a table after each, and the plots at the end."""
     space = objective.space
+    for settings in space.first_settings(seed):
+        study.enqueue_trial(settings, skip_if_exists=True)
     while not _is_done(study, space, num_trials):
         study.sampler = _sampler(study, space, num_trials, seed)
         try:
