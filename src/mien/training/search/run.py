@@ -215,10 +215,9 @@ def _run_trials(
 ) -> SearchResult:
     """Runs trials until the study is done; a table after each, and the plots at the end."""
     space = objective.space
-    for settings in space.first_settings(seed):
-        study.enqueue_trial(settings, skip_if_exists=True)
     while not _is_done(study, space, num_trials):
         study.sampler = _sampler(study, space, num_trials, seed)
+        _enqueue_untried(study, space, seed)
         try:
             study.optimize(objective, n_trials=1, callbacks=[objective.tell])
         except ValueError as error:  # Optuna's; the objective has said why
@@ -229,6 +228,18 @@ def _run_trials(
     write_result(output, result)
     draw_result(output, result, space)
     return result
+
+
+def _enqueue_untried(study: optuna.Study, space: SearchSpace, seed: int) -> None:
+    """Queues the next values of lists that no trial had, unless some trial waits already."""
+    trials = study.get_trials(deepcopy=False)
+    if any(trial.state == TrialState.WAITING for trial in trials):
+        return
+    tried = [{**trial.system_attrs.get("fixed_params", {}), **trial.params} for trial in trials]
+    for settings in space.first_settings(seed):
+        if not any(settings.items() <= params.items() for params in tried):
+            study.enqueue_trial(settings)
+            return
 
 
 def _is_done(study: optuna.Study, space: SearchSpace, num_trials: int) -> bool:
