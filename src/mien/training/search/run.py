@@ -32,7 +32,7 @@ from mien.training.data import (
     refuse_models,
 )
 from mien.training.loop import epochs
-from mien.training.progress import shown
+from mien.training.progress import shown, words_console
 from mien.training.search.result import (
     ENDED,
     TRIALS,
@@ -116,7 +116,7 @@ def search(
     if url is None:
         output.mkdir(parents=True, exist_ok=True)
         url = f"sqlite:///{(output / STUDY).resolve()}"
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = words_console()
     if faces.problems:
         skipped = counted(len(faces.problems), "bad row")
         console.print(f"skipped {skipped}, the first: {faces.problems[0]}")
