@@ -1,7 +1,7 @@
 """`mien train`: data and recipe → a run, with a model folder inside."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -82,7 +82,9 @@ def _tell(run: Path, data: Path | None) -> None:
         return  # the set need not be read again
     info = read_info(run)
     place = data or info.data
-    names = read(place, skip_bad=info.skip_bad).split_names
+    names: tuple[str, ...] = ()
+    with suppress(MienError):  # moved since, where the run was finished before
+        names = read(place, skip_bad=info.skip_bad).split_names
     used = [find_split(name, names) for name in (info.train_split, info.selection_split)]
     new = [name for name in names if name not in used]
     words = ["evaluate", run, "--data", place, *(["--split", new[0]] if new else [])]

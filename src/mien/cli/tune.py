@@ -177,7 +177,10 @@ def _print_result(result: "SearchResult") -> None:
     table = Table(box=None, padding=(0, 1), pad_edge=False)
     table.add_column("trial", justify="right")
     table.add_column("state")
-    for column in (result.metric.replace("_", "\n" if is_narrow else "_"), "epoch", "s" if is_narrow else "seconds"):
+    measured = (result.metric, "epoch", "seconds")
+    if is_narrow:
+        measured = (result.metric.replace("_", "\n"), "epoch", "s")
+    for column in measured:
         table.add_column(column, justify="right")
     for head in heads:
         table.add_column(head, overflow="fold")

@@ -43,7 +43,7 @@ class Tally:
         self.num_pictures += 1
         if result.error is not None:
             self.errors.append(result.error)
-        if (time := result.time_seconds) is not None:
+        elif (time := result.time_seconds) is not None:
             self.num_frames += 1
             self.spans[result.source] = (self.spans.get(result.source, (time, time))[0], time)
         for face in map(Face.as_smoothed, result.faces):
