@@ -29,6 +29,11 @@ def markdown(text: str) -> str:
     return _MARKDOWN.sub(r"\\\1", printable(text)).replace("&", "&amp;").replace("<", "&lt;")
 
 
+def counted(number: int, noun: str) -> str:
+    """Returns the number with the noun, which takes an s unless there is one: `1 face`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def table_cell(value: object) -> object:
     """Returns what a table that spreadsheets open holds for a value.
 

@@ -19,10 +19,13 @@ def mien(*arguments: object):
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
-def test_the_reference_is_what_help_says():
-    written = runpy.run_path(str(ROOT / "scripts" / "cli_docs.py"))["cli_docs"]()
-    assert (ROOT / "docs" / "cli.md").read_text() == written, (
-        "renew it: python scripts/cli_docs.py > docs/cli.md"
+@pytest.mark.parametrize(
+    ("script", "page"), [("cli_docs", "cli.md"), ("recipe_docs", "recipes.md")]
+)
+def test_written_pages_are_what_the_program_says(script, page):
+    written = runpy.run_path(str(ROOT / "scripts" / f"{script}.py"))[script]()
+    assert (ROOT / "docs" / page).read_text(encoding="utf-8") == written, (
+        f"renew it: python scripts/{script}.py > docs/{page}"
     )
 
 

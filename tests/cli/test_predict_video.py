@@ -4,10 +4,10 @@ import csv
 import importlib.util
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
-from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from mien.inference.detection import Detection
 from mien.inference.read.video import read_frames
 from mien.inference.see.retinaface import RetinaFace
 from mien.inference.write.video import VideoWriter
+from terminal import on_terminal
 from tiny_model import write_tiny_model
 
 
@@ -341,9 +342,9 @@ def test_tables_of_many_videos(model: Path, clip: Path, tmp_path: Path) -> None:
     assert first["summary"]["tracks"][0]["num_faces"] == 7
     assert "text, not a video" in second["summary"]["error"]
     assert result.stderr.splitlines() == [
-        "mien: 1 files left out: tables are of videos",
+        "mien: 1 file left out: tables are of videos",
         f"mien: {tree / 'bad.mp4'}: text, not a video",
-        f"mien: errors in 1 videos: see {out / 'summary.csv'}",
+        f"mien: errors in 1 video: see {out / 'summary.csv'}",
     ]
     assert len(parquet.read_table(out / "a.parquet")) == 8
 
@@ -355,7 +356,7 @@ def test_tables_of_many_videos(model: Path, clip: Path, tmp_path: Path) -> None:
     result = predict(model, *words)
     assert result.exit_code == 5, "the summary still holds the bad one"
     assert result.stdout == f"{tree / 'b.mp4'}: 2 frames, 1.0 s, 0 faces followed\n"
-    assert "1 videos are done already, 1 to read" in result.stderr
+    assert "done already: 1 video, 1 to read" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -405,21 +406,14 @@ def test_the_faster_setting_finds_the_same_faces(model: Path, clip: Path, tmp_pa
 def test_on_a_terminal_a_bar_shows_how_far_it_is(
     model: Path, clip: Path, tmp_path: Path, words: tuple[str, ...]
 ) -> None:
-    import pty
-
-    terminal, inner = pty.openpty()
-    command = [sys.executable, "-m", "mien", "predict", str(clip), "--model", str(model), *words]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TERM": "xterm", "COLUMNS": "80"}
-    with subprocess.Popen(
-        command, stdin=inner, stdout=inner, stderr=inner, cwd=tmp_path, env=environment
-    ):
-        os.close(inner)
-        shown = b""
-        with suppress(OSError):  # how the end is told on Linux
-            while part := os.read(terminal, 4096):
-                shown += part
-    os.close(terminal)
-    text = shown.decode()
-    assert ("0%" in text and "100%" in text) == bool(words), text
-    assert ("track 1" in text) == (not words), "lines and a bar would be in each other's way"
-    assert ("8 frames, 1.8 s, 1 faces followed" in text) == ("--tables" in words)
+    text = on_terminal("predict", clip, "--model", model, *words, cwd=tmp_path)
+    assert "0%" in text and "100%" in text
+    assert "track 1" not in text, "lines and a bar would be in each other's way"
+    if "--tables" in words:
+        assert "8 frames, 1.8 s, 1 face followed" in text
+        assert "1 video: tables in out, summed up in out/summary.csv" in text
+        return
+    assert "mien: 1.8 s of video (8 frames) read: 1 face followed" in text
+    assert re.search(r"mien: of the time seen: \w+ \d+%", text)
+    assert ("written: rows.csv" in text) == bool(words)
+    assert ("next: --csv FILE or --json" in text) == (not words)

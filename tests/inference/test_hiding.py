@@ -87,7 +87,7 @@ def test_a_box_outside_the_picture_hides_nothing() -> None:
 
 def test_an_unknown_way_is_refused() -> None:
     with pytest.raises(UsageError, match="did you mean 'blur'"):
-        hide_faces(astronaut(), [BOX], "blurr")  # type: ignore[arg-type]
+        hide_faces(astronaut(), [BOX], "blurry")  # type: ignore[arg-type]
 
 
 def test_in_videos_a_face_that_is_missed_stays_hidden_while_its_track_lives() -> None:

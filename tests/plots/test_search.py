@@ -1,6 +1,7 @@
 """Pictures of searches: what stands on them."""
 
 import math
+from itertools import pairwise
 
 import pytest
 
@@ -52,6 +53,27 @@ def test_each_knob_has_a_panel_with_its_kind_of_axis():
     assert solid.get_offsets().tolist() == [[1, 0.3], [0, 0.5], [0, 0.6]]
     assert hollow.get_offsets().tolist() == [[1, 0.4]]
     assert hollow.get_facecolor().size == 0
+
+
+def test_what_stands_below_a_panel_does_not_touch():
+    names = ["adagrad", "adamax", "rmsprop", "timm:convnextv2_atto.fcmae_ft_in1k"]
+    settings = {"optimizer.lr": [1e-3, 2e-3, 3e-3, 9e-3], "optimizer.name": names}
+    figure = draw_search_knobs(settings, VALUES, COMPLETE, "accuracy", ["optimizer.lr"])
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        labels = [each for each in axes.get_xticklabels(which="both") if each.get_text()]
+        assert len(labels) >= 3
+        turn = labels[0].get_rotation()
+        assert turn == (40 if axes is figure.axes[1] else 0)
+        ends = [label.get_window_extent() for label in labels]
+        assert turn or all(a.x1 < b.x0 for a, b in pairwise(sorted(ends, key=lambda e: e.x0)))
+        assert axes.get_legend() is None, "it would cover points"
+        assert max(len(label.get_text()) for label in labels) <= 25
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "complete (3)",
+        "stopped before its end (1)",
+    ]
 
 
 @pytest.mark.parametrize("suggested", [0.01, None])

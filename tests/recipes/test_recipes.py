@@ -44,6 +44,16 @@ def test_a_shipped_recipe_survives_being_printed_and_read_again(name):
     assert parse_recipe(tomllib.loads(recipe.to_toml()), name) == recipe
 
 
+def test_a_printed_recipe_explains_every_section_and_knob():
+    lines = load_recipe("mien_s").to_toml().splitlines()
+    assert max(len(line) for line in lines if line.startswith("#")) <= 80
+    for before, line in zip(["", *lines], lines, strict=False):
+        if re.match(r"\[|\w+ = ", line):
+            assert before.startswith("# "), line
+    options = load_recipe("mien_s", ["model.options.width=2", "model.options.epochs=3"])
+    assert tomllib.loads(options.to_toml())["model"]["options"] == {"width": 2, "epochs": 3}
+
+
 def test_report_a():
     for name in ("logistic", "feedforward", "plain_cnn", "small_resnet"):
         recipe = load_recipe(name)
@@ -117,8 +127,32 @@ def test_settings_change_one_knob_and_nothing_else():
 
 
 @pytest.mark.parametrize(
+    ("setting", "values"),
+    [
+        ("data.drop=disgust", ("disgust",)),
+        ("data.drop=disgust, fear", ("disgust", "fear")),
+        ("data.drop=[disgust,fear]", ("disgust", "fear")),
+        ("data.grow=[]", ()),
+        ("data.mean=0.4", (0.4,)),
+        ("data.mean=1", (1.0,)),
+    ],
+)
+def test_a_list_takes_plain_words(setting, values):
+    key = setting.partition("=")[0].removeprefix("data.")
+    assert getattr(load_recipe("mien_s", [setting]).data, key) == values
+
+
+def test_numbers_between_commas_are_a_list():
+    recipe = load_recipe("mien_s", ["data.mean=0.1,0.2,0.3", "data.std=0.4,0.5,0.6"])
+    assert (recipe.data.mean, recipe.data.std) == ((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
+
+
+@pytest.mark.parametrize(
     ("setting", "message"),
     [
+        ("data.grow=", r"data.grow: .* or \[\] for none, got ''"),
+        ("data.drop=none", r"data.drop: .* or \[\] for none, got 'none'"),
+        ("data.mean=grey", "data.mean.0: .*valid number"),
         ("optimizer.lrr=1", "optimizer.lrr: unknown key; did you mean 'lr'"),
         ("optmizer.lr=1", "optmizer: unknown key; did you mean 'optimizer'"),
         ("optimizer.lr=0", "optimizer.lr: .*greater than 0, got 0"),

@@ -147,6 +147,19 @@ def test_values_reach_the_recipe_as_it_takes_them():
 # ---- trials
 
 
+def test_every_value_of_a_list_is_tried_first_and_not_again_when_gone_on_with(data, tmp_path):
+    names = ("adam", "adamax", "sgd", "adagrad")
+    words = (f"optimizer.name={','.join(names)}", "optimizer.lr=log(1e-4,1e-2)")
+    flips = "augment.flip=none,random"
+    output = tmp_path / "study"
+    few = run(data, output, *words, flips, fixed=["train.epochs=1"], num_trials=3)
+    assert len({trial.settings["optimizer.name"] for trial in few.trials}) == 3
+    assert {trial.settings["augment.flip"] for trial in few.trials[:2]} == {"none", "random"}
+    more = run(data, output, *words, flips, fixed=["train.epochs=1"], num_trials=5)
+    assert {trial.settings["optimizer.name"] for trial in more.trials[:4]} == set(names)
+    assert len({trial.settings["optimizer.lr"] for trial in more.trials}) == 5
+
+
 def test_a_finite_space_is_tried_whole_and_once(data, tmp_path, capsys):
     output = tmp_path / "study"
     result = run(data, output, RATES, "optimizer.name=adam,sgd", prune=False, num_trials=50)

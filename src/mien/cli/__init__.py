@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import warnings
+from functools import partial
 from typing import Any, NoReturn
 
 import typer
@@ -23,6 +24,7 @@ from mien.cli import (
     train,
     tune,
 )
+from mien.cli.options import exit_codes
 from mien.cli.output import note, warn
 from mien.errors import BadInputError, MienError
 
@@ -54,7 +56,6 @@ app = typer.Typer(
     name="mien",
     cls=_Verbs,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Read perceived facial expressions: train, measure, and read them in pictures.",
@@ -78,18 +79,21 @@ def _main(
     """Read perceived facial expressions: train, measure, and read them in pictures."""
 
 
-app.command("predict")(predict.predict)
-app.command("live")(live.live)
-app.command("serve")(serve.serve)
-app.command("evaluate")(evaluate.evaluate)
-app.command("train")(train.train)
-app.command("tune")(tune.tune)
-app.command("explain")(explain.explain)
-app.command("export")(export.export)
+_verb = partial(app.command, epilog=exit_codes())
+app.command("predict", epilog=exit_codes(some="some of many files could not be read"))(
+    predict.predict
+)
+_verb("live")(live.live)
+_verb("serve")(serve.serve)
+_verb("evaluate")(evaluate.evaluate)
+app.command("train", epilog=exit_codes(failed="training diverged"))(train.train)
+app.command("tune", epilog=exit_codes(failed="nothing trained to its end"))(tune.tune)
+_verb("explain")(explain.explain)
+_verb("export")(export.export)
 app.add_typer(data.app, name="data")
 app.add_typer(plot.app, name="plot")
-app.command("models")(models.models)
-app.command("recipes")(recipes.recipes)
+_verb("models")(models.models)
+_verb("recipes")(recipes.recipes)
 
 
 class _TerminatedError(SystemExit):

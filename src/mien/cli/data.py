@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.options import AsJson, LabelledSet, Picture, RecipeName, Settings, SkipBad
-from mien.cli.output import need, print_json, warn_of_problems
+from mien.cli.options import AsJson, LabelledSet, Picture, RecipeName, Settings, SkipBad, exit_codes
+from mien.cli.output import need, print_json, tell, try_next, warn_of_problems
+from mien.text import counted
 
 if TYPE_CHECKING:
     from mien.data import Summary
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Look at a labelled set.")
 
 
-@app.command("info")
+@app.command("info", epilog=exit_codes())
 def info(
     path: LabelledSet,
     votes: Annotated[
@@ -23,7 +24,9 @@ def info(
     skip_bad: SkipBad = False,
     as_json: AsJson = False,
 ) -> None:
-    """Print what a set holds: faces per class and split, pixels, blank and repeated images.
+    """Print what a set holds.
+
+    Faces per class and split, pixels, blank and repeated images.
 
     JSON keys: num_faces, face_size, channels, classes, counts (per class), splits (faces per
     split), counts_by_split, has_soft_labels, pixel_mean and pixel_std (pixels in 0 to 1),
@@ -38,9 +41,10 @@ def info(
         print_json(summary.to_json_dict())
     else:
         _print_summary(path, summary)
+    tell(try_next("plot", "data", path, "--output", "pictures"))
 
 
-@app.command("preview")
+@app.command("preview", epilog=exit_codes())
 def preview(
     path: Annotated[
         Path, typer.Argument(help="A labelled set: CSV (.gz, .xz) or folder of pictures.")
@@ -51,7 +55,7 @@ def preview(
     num_faces: Annotated[int, typer.Option("--faces", min=1, help="How many faces.")] = 32,
     epoch: Annotated[int, typer.Option(min=1, help="Another epoch, other faces and changes.")] = 1,
 ) -> None:
-    """Draw a batch of training faces as the network sees them under a recipe."""
+    """Draw training faces as the network sees them under a recipe."""
     need("torch", "train")
     from mien import training
     from mien.plots import check_picture_path, write_figure
@@ -60,6 +64,10 @@ def preview(
     check_picture_path(output)
     batch = training.preview(load_recipe(recipe, settings or []), path, num_faces, epoch)
     typer.echo(write_figure(training.draw_preview(batch, recipe), output))
+    changes = [word for setting in settings or [] for word in ("--set", setting)]
+    next_step = try_next("train", "--recipe", recipe, *changes, "--data", path)
+    faces = counted(len(batch.views), "training face")
+    tell(f"{faces} of epoch {epoch}, as {recipe} shows them", next_step)
 
 
 def _print_summary(path: Path, summary: "Summary") -> None:
@@ -68,7 +76,7 @@ def _print_summary(path: Path, summary: "Summary") -> None:
     from rich.table import Table
 
     size = f"{summary.face_size} x {summary.face_size}"
-    table = Table(box=None, title=escape(f"{path}: {summary.num_faces:,} faces, {size}"))
+    table = Table(box=None, title=escape(f"{path}: {counted(summary.num_faces, 'face')}, {size}"))
     table.title_justify = "left"
     table.add_column("class")
     for name in (*summary.splits, "all"):
@@ -85,8 +93,11 @@ def _print_summary(path: Path, summary: "Summary") -> None:
         ("pixels", f"{colour}, mean {summary.pixel_mean:.4f}, std {summary.pixel_std:.4f}"),
         ("soft labels", "yes, from votes" if summary.has_soft_labels else "no"),
         ("blank images", f"{summary.num_blank:,}"),
-        ("repeated", f"{summary.num_repeated_within_splits:,} rows repeat one of their split"),
-        ("shared", f"{summary.num_shared_across_splits:,} images stand in several splits"),
+        (
+            "repeated",
+            f"{counted(summary.num_repeated_within_splits, 'row')} like one of the same split",
+        ),
+        ("shared", f"{counted(summary.num_shared_across_splits, 'image')} in several splits"),
         ("content hash", summary.content_hash),
     ):
         console.print(f"{name:<14}{value}", markup=False)

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.options import Data, SkipBad
-from mien.cli.output import need, note, print_json, print_parts, warn, warn_of_problems
+from mien.cli.options import Data, SkipBad, model_names
+from mien.cli.output import found, need, note, print_json, print_parts, tell, warn, warn_of_problems
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -20,6 +20,7 @@ Models = Annotated[
         metavar="MODEL",
         help="default, fer2013, a model folder, or a finished run.",
         show_default=False,
+        autocompletion=model_names,
     ),
 ]
 Split = Annotated[
@@ -66,14 +67,14 @@ def evaluate(
     as_json: Json = False,
     skip_bad: SkipBad = False,
 ) -> None:
-    """Measure models on a labelled set, and how they differ from the first.
+    """Measure models on a labelled set, and compare them.
 
     Reports accuracy with its 95 % interval, balanced accuracy, precision, recall and F1, log
     loss, calibration error and the confusion matrix. Of several models it adds paired differences
-    (bootstrap interval, McNemar's exact test), and mean and standard deviation of those that
-    differ by their training seed alone. With votes it adds how well each model says what the
-    annotators say, and its false alarms on clearly neutral faces. Warns where the faces took part
-    in a model's training or selection.
+    to the first (bootstrap interval, McNemar's exact test), and mean and standard deviation of
+    those that differ by their training seed alone. With votes it adds how well each model says
+    what the annotators say, and its false alarms on clearly neutral faces. Warns where the faces
+    took part in a model's training or selection.
     """
     if output is not None:
         need("matplotlib", "plots")
@@ -109,7 +110,13 @@ def evaluate(
         print_json({"models": reports, **comparison.to_json_dict()})
     else:
         _print_comparison(comparison)
-    if output is not None:
+    first = max(evaluations, key=lambda each: _judged(each.report).accuracy)
+    best = _judged(first.report)
+    title = f"best of {len(models)}, {first.model}: " if comparison else ""
+    tell(title + found(best.accuracy, best.accuracy_ci95, best.num_faces))
+    if output is None:
+        tell("next: --output FOLDER, for figures and a page with the worst mistakes")
+    else:
         from mien.evaluation.pages import report_folders, write_report
 
         folders = [output] if comparison is None else report_folders(output, models)
@@ -118,6 +125,10 @@ def evaluate(
         ):
             page = write_report(folder, evaluation, each.faces, data.name + part, about)
             note(f"written: {page}")
+
+
+def _judged(report: "Report") -> "Report | VotesReport":
+    return report.votes or report
 
 
 def _print_report(title: str, report: "Report") -> None:
@@ -185,7 +196,7 @@ def _coverage_table(report: "Report | VotesReport") -> "Table":
 
 
 def _print_comparison(comparison: "Comparison") -> None:
-    heads = ("accuracy", "95 % interval", "right alone", "reference alone", "McNemar p")
+    heads = ("accuracy", "95 % interval", "it alone", "first alone", "McNemar p")
     differences = _table("model", *heads)
     for each in comparison.differences:
         differences.add_row(
@@ -215,7 +226,9 @@ def _table(*heads: str) -> "Table":
     """Returns a table with the first column on the left; without heads it has none."""
     from rich.table import Table
 
-    table = Table(*heads[:1], box=None, show_header=bool(heads), padding=(0, 1), pad_edge=False)
+    table = Table(box=None, show_header=bool(heads), padding=(0, 1), pad_edge=False)
+    for head in heads[:1]:
+        table.add_column(head, overflow="fold")  # a model's name stays whole
     for head in heads[1:]:
         table.add_column(head, justify="right", no_wrap=True)
     return table

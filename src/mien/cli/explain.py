@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 import typer
 
 from mien.cli.options import AsJson, Model, Picture
-from mien.cli.output import need, note, print_json, warn
+from mien.cli.output import need, note, print_json, tell, warn, wrapped
 from mien.errors import UsageError
+from mien.text import counted
 
 
 def explain(
@@ -56,9 +57,11 @@ def explain(
         warn(f"--detail has no effect on {method}")
     found = explanation.explain(face, method, model=model, expression=expression, detector=detector)
     if found.num_faces > 1:
-        note(f"{face}: {found.num_faces} faces; the most certain one is explained")
+        note(f"{face}: {counted(found.num_faces, 'face')}; the most certain one is explained")
     write_figure(explanation.draw(found, detail or "areas"), output)
     if as_json:
         print_json({**found.to_json(), "output": str(output)})
     else:
-        typer.echo(f"{found.summary} → {output}")
+        typer.echo(wrapped(f"{found.summary} → {output}", 2))
+    others = [name for name in explanation.METHODS if name != method]
+    tell(f"written: {output}", f"next: --method {', '.join(others)}")

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from mien.cli.options import Teacher, Votes
-from mien.cli.output import need
+from mien.cli.output import need, tell, trained, try_next
 
 
 def export(
@@ -25,8 +25,9 @@ def export(
         bool, typer.Option("--half", help="Round the weights to half precision: smaller files.")
     ] = False,
 ) -> None:
-    """Write a run's network as a model folder, which predict and evaluate take."""
+    """Write a run's network as a model folder."""
     need("torch", "train")
     from mien import training
 
     typer.echo(training.export(run, output, keep, data, votes, teacher, half))
+    tell(trained(output), try_next("predict", "PICTURE", "--model", output))

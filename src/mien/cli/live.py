@@ -39,11 +39,11 @@ def live(
     api_key_file: ApiKeyFile = None,
     insecure: Insecure = False,
 ) -> None:
-    """Read the expressions in front of a camera, shown on a page, until Ctrl-C.
+    """Show the expressions in front of a camera on a page.
 
-    A camera that drops is tried again; a file is played once, at its own pace. Frames are not
-    stored. Passwords in an address are never shown, but other users of this machine can see
-    them among its processes.
+    It runs until Ctrl-C. A camera that drops is tried again; a file is played once, at its own
+    pace. Frames are not stored. Passwords in an address are never shown, but other users of this
+    machine can see them among its processes.
     """
     need_server()
     from mien.inference import Analyzer

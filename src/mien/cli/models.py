@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from mien.cli.options import AsJson
-from mien.cli.output import need, print_json
+from mien.cli.output import need, print_json, tell, wrapped
+from mien.text import counted
 
 
 def models(
@@ -19,7 +20,7 @@ def models(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List the architectures that can be trained, or describe one layer by layer."""
+    """List the architectures, or describe one layer by layer."""
     if pretrained:
         _print_pretrained(as_json)
         return
@@ -49,6 +50,7 @@ def models(
             f"{each['name']:<16}{each['parameters']:>12,}{each['mmacs']:>9.1f}"
             f"{each['input']:>9}  {each['family']}"
         )
+    tell("next: mien models NAME, for its layers; mien train --set model.name=NAME")
 
 
 def _print_pretrained(as_json: bool) -> None:
@@ -59,12 +61,11 @@ def _print_pretrained(as_json: bool) -> None:
         print_json(rows)
         return
     for row in rows:
-        typer.echo(f"{row['name']}: {row['purpose']}")
+        typer.echo(wrapped(f"{row['name']}: {row['purpose']}", 2))
         typer.echo(f"  {row['architecture']}, {row['parameters']:,} parameters; on PublicTest:")
         for name, report in row["accuracy"].items():
             low, high = (f"{end:.2%}" for end in report["ci95"])
             views = "one view" if report["views"] == 1 else f"{report['views']} views"
-            typer.echo(
-                f"  {report['accuracy']:.2%} ({low} to {high}) of {report['faces']:,} faces read "
-                f"as {name}, {views} of each"
-            )
+            faces = counted(report["faces"], "face")
+            words = f"{report['accuracy']:.2%} ({low} to {high}) of {faces} read as {name}"
+            typer.echo(wrapped(f"  {words}, {views} of each", 4))

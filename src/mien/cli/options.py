@@ -5,6 +5,28 @@ from typing import Annotated, Literal
 
 import typer
 
+
+def exit_codes(failed: str = "", some: str = "") -> str:
+    """Returns the last lines of a verb's help, with what its codes 1 and 5 mean if it has them."""
+    codes = ["0 done", failed and f"1 {failed}", "2 wrong usage", "3 unreadable input"]
+    codes += ["4 something missing", some and f"5 {some}", "130 interrupted"]
+    return f"Exit codes: {'; '.join(filter(None, codes))}."
+
+
+def recipe_names(incomplete: str) -> list[str]:
+    """Returns the recipes that a shell completes a word to; where there is none, it takes files."""
+    from mien.recipes import list_recipes
+
+    return [name for name in list_recipes() if name.startswith(incomplete)]
+
+
+def model_names(incomplete: str) -> list[str]:
+    """Returns the models inside that a shell completes a word to."""
+    from mien.model_folder import PRETRAINED
+
+    return [name for name in PRETRAINED if name.startswith(incomplete)]
+
+
 Data = Annotated[Path, typer.Option(help="The labelled set: CSV (.gz, .xz) or folder of pictures.")]
 LabelledSet = Annotated[
     Path,
@@ -13,7 +35,9 @@ LabelledSet = Annotated[
         show_default=False,
     ),
 ]
-RecipeName = Annotated[str, typer.Option(help="A recipe's name or TOML file.")]
+RecipeName = Annotated[
+    str, typer.Option(help="A recipe's name or TOML file.", autocompletion=recipe_names)
+]
 Detector = Annotated[str, typer.Option(help="retinaface, haar, or none: each picture is a face.")]
 MinConfidence = Annotated[
     float,
@@ -25,7 +49,10 @@ MinConfidence = Annotated[
     ),
 ]
 HideKind = Literal["blur", "pixelate", "solid"]
-Model = Annotated[str, typer.Option(help="default, fer2013, a model folder, or a run.")]
+Model = Annotated[
+    str,
+    typer.Option(help="default, fer2013, a model folder, or a run.", autocompletion=model_names),
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a knob: optimizer.lr=3e-4."),

@@ -2,15 +2,19 @@
 
 import importlib.util
 import json
+import shlex
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from mien.errors import missing_extra
-from mien.text import printable_lines
+from mien.text import counted, printable_lines
 
 if TYPE_CHECKING:
     from mien.inference.read.progress import Progress
@@ -36,9 +40,57 @@ def warn(message: str) -> None:
 def warn_of_problems(problems: Sequence[str], limit: int = 5) -> None:
     """Says on stderr how many bad rows were skipped, and what the first were."""
     if problems:
-        warn(f"skipped {len(problems):,} bad rows, the first:")
+        warn(f"skipped {counted(len(problems), 'bad row')}, the first:")
         for problem in problems[:limit]:
             warn(problem)
+
+
+def is_watched() -> bool:
+    """Returns whether stderr is a terminal: somebody reads along."""
+    return sys.stderr.isatty()
+
+
+def tell(*lines: str) -> None:
+    """Prints closing words on stderr where it is a terminal: what was found, what to try next."""
+    if is_watched():
+        for line in lines:
+            note(line)
+
+
+def try_next(*words: object) -> str:
+    """Returns the line that offers a command, its words quoted for the shell."""
+    return f"next: {shlex.join(['mien', *map(str, words)])}"
+
+
+def found(accuracy: float, interval: Sequence[float], num_faces: int) -> str:
+    """Returns an accuracy in words, with its 95 % interval."""
+    low, high = interval
+    return f"accuracy {accuracy:.1%} ({low:.1%} to {high:.1%}) on {counted(num_faces, 'face')}"
+
+
+def trained(folder: Path) -> str:
+    """Returns which epoch a model folder holds, and how good that is on the selection faces."""
+    from mien.model_folder import read_config
+
+    record = read_config(folder).training
+    words = f"epoch {record.epoch} of {record.setting('train.epochs', '?')}"
+    if record.selection is None:
+        return words
+    by_votes = record.setting("train.selection_truth") == "votes"
+    report = record.selection.get("votes") if by_votes else None
+    report, part = report or record.selection, f", {record.selection_split}"
+    words += f": {found(report['accuracy'], report['accuracy_ci95'], report['num_faces'])}{part}"
+    return words + (", by votes" if by_votes else "")
+
+
+def wrapped(text: str, indent: int = 0) -> str:
+    """Returns a line for stdout: on a terminal in as many as it takes, the later ones indented."""
+    if not sys.stdout.isatty():
+        return text
+    width = shutil.get_terminal_size().columns
+    return textwrap.fill(
+        text, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def print_parts(*parts: object) -> None:

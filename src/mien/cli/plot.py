@@ -5,9 +5,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from mien.cli.options import LabelledSet, Picture, SkipBad
-from mien.cli.output import need, warn_of_problems
+from mien.cli.options import LabelledSet, Picture, SkipBad, exit_codes
+from mien.cli.output import need, tell, warn_of_problems
 from mien.errors import UsageError
+from mien.text import counted
 
 app = typer.Typer(
     no_args_is_help=True, help="Draw a labelled set, how training went, or a video's rows."
@@ -16,7 +17,7 @@ app = typer.Typer(
 Kind = Literal["classes", "samples", "ambiguous"]
 
 
-@app.command("data")
+@app.command("data", epilog=exit_codes())
 def data(
     path: LabelledSet,
     output: Annotated[
@@ -44,7 +45,7 @@ def data(
     seed: Annotated[int, typer.Option(min=0, help="Decides which samples are drawn.")] = 0,
     skip_bad: SkipBad = False,
 ) -> None:
-    """Draw the classes of a set, samples of them, or faces whose label is doubtful.
+    """Draw a set's classes, samples, or doubtful labels.
 
     Prints the pictures written.
     """
@@ -67,14 +68,20 @@ def data(
     for each, target in targets.items():
         figure = draw_data(faces, each, title, evaluation, seed)
         typer.echo(write_figure(figure, target))
+    tell(f"drawn: {counted(len(faces), 'face')}, classes: {len(faces.label_names)}")
+    if not (votes or model):
+        tell("next: --votes or --model, for the faces whose label is doubtful")
 
 
-@app.command("runs")
+@app.command("runs", epilog=exit_codes())
 def runs(
     run: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run folders, finished or not.")],
     output: Picture,
 ) -> None:
-    """Draw loss, accuracy and learning rate of a run over its epochs, or of several compared."""
+    """Draw how training went, of a run or of several compared.
+
+    Loss, accuracy and learning rate over the epochs.
+    """
     need("matplotlib", "plots")
     from mien.plots import check_picture_path, write_figure
 
@@ -82,16 +89,22 @@ def runs(
     from mien.evaluation.run_pictures import draw_curves
 
     typer.echo(write_figure(draw_curves(run), output))
+    tell(f"drawn: {counted(len(run), 'run')}")
+    if len(run) == 1:
+        tell("next: name several runs, to compare them")
 
 
-@app.command("timeline")
+@app.command("timeline", epilog=exit_codes())
 def timeline(
     rows: Annotated[
         Path, typer.Argument(help="A table of `mien predict VIDEO --csv` or --parquet.")
     ],
     output: Picture,
 ) -> None:
-    """Draw the expressions of each face in a video over time (smoothed probabilities)."""
+    """Draw the expressions of a video's faces over time.
+
+    As smoothed probabilities, a panel for each face.
+    """
     need("matplotlib", "plots")
     from mien.inference.write.tables import read_tracks
     from mien.plots import check_picture_path, draw_timeline, write_figure
@@ -100,6 +113,8 @@ def timeline(
     labels, tracks = read_tracks(rows)
     named = [(track.name, track.times, track.smoothed) for track in tracks]
     typer.echo(write_figure(draw_timeline(labels, named, f"{rows.name}: expressions"), output))
+    end = max(track.times.max() for track in tracks)
+    tell(f"drawn: {counted(len(tracks), 'face')}, up to {end:.1f} s")
 
 
 def _targets(output: Path, kind: Kind | None, has_opinion: bool) -> dict[Kind, Path]:

@@ -1,6 +1,7 @@
 """`mien predict`: the expressions in pictures and videos."""
 
 import sys
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -8,14 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from mien.cli.options import Detector, Hide, MinConfidence, Model
-from mien.cli.output import need, note, print_json, progress_bar
+from mien.cli.output import need, note, print_json, progress_bar, tell
 from mien.errors import BadInputError, UsageError
+from mien.text import counted
 
 if TYPE_CHECKING:
     from mien.inference.corpus.worker import VideoSettings
+    from mien.inference.predictions import Tally
     from mien.inference.read.sources import Source
+    from mien.inference.results import FrameResult
 
 _MANY = 10
+_ROWS = "next: --csv FILE or --json, for rows; --output FOLDER, to see them drawn"
 
 
 Sources = Annotated[
@@ -140,10 +145,11 @@ def predict(
     start: Start = "0",
     end: End = None,
 ) -> None:
-    """Read the expressions that faces in pictures and videos are perceived to show.
+    """Read the expressions perceived in pictures and videos.
 
-    Exit codes: 0 all read; 3 the only picture or video could not be read; 5 some of many could
-    not, or a video broke off after some frames.
+    Prints a line per face. On a terminal, a video ends in a summary instead.
+
+    A single picture or video that cannot be read is code 3; one that breaks off is code 5.
     """
     from mien.inference import Analyzer, Sampling, find_sources
     from mien.inference import predict as predict_all
@@ -180,16 +186,12 @@ def predict(
             note("--draw has no effect on a grid of face images")
     has_video = any(isinstance(each, VideoSource) for each in sources)
     on_terminal = sys.stdout.isatty() and sys.stderr.isatty()
-    # On a terminal a bar says more than the lines of a video whose rows go to a file.
+    # On a terminal a bar, and what it came to, say more than a line per frame of a video.
     in_table = csv is not None or parquet is not None
-    has_lines = json or not (in_table and has_video and on_terminal)
+    has_lines = json or not (has_video and on_terminal)
     has_bar = sys.stderr.isatty() and not (has_lines and sys.stdout.isatty())
     has_bar = has_bar and (has_video or len(sources) >= _MANY)
-    taking: list[sinks.Sink] = []
-    if has_lines:
-        taking.append(sinks.Lines(sys.stdout, sinks.json_lines if json else sinks.text_lines))
-    if len(sources) > 1:
-        taking.append(sinks.Lines(sys.stderr, sinks.error_lines))
+    lines_of = sinks.json_lines if json else sinks.text_lines
     analyzer = Analyzer(
         model,
         detector,
@@ -200,7 +202,13 @@ def predict(
         min_confidence=min_confidence,
     )
     with progress_bar(sources, sampling, has_bar) as progress:
-        taking.append(progress)
+        taking: list[sinks.Sink] = [progress]  # lines go where the bar has sent stdout
+        if has_lines:
+            taking.append(sinks.Lines(sys.stdout, lines_of))
+        elif not in_table:
+            taking.append(sinks.Lines(sys.stdout, _picture_lines))
+        if len(sources) > 1:
+            taking.append(sinks.Lines(sys.stderr, sinks.error_lines))
         tally = predict_all(
             sources,
             analyzer,
@@ -213,12 +221,41 @@ def predict(
             sampling=sampling,
             say=note,
         )
+    if tally.errors and tally.num_pictures == 1:
+        raise BadInputError(tally.errors[0])
+    written = ", ".join(str(path) for path in (csv, parquet, output) if path is not None)
+    tell(*_came_to(tally), f"written: {written}" if written else _ROWS)
     if tally.errors:
-        if tally.num_pictures == 1:
-            raise BadInputError(tally.errors[0])
         if len(sources) == 1:  # a video that broke off
             note(tally.errors[0])
         raise typer.Exit(5)
+
+
+def _picture_lines(result: "FrameResult") -> Iterable[str]:
+    from mien.inference.write.sinks import text_lines
+
+    return () if result.time_seconds is not None else text_lines(result)
+
+
+def _came_to(tally: "Tally") -> list[str]:
+    """Returns what was read and found, in lines that fit a terminal."""
+    num_pictures = tally.num_pictures - tally.num_frames - len(tally.errors)
+    read = [counted(num_pictures, "picture")] if num_pictures else []
+    if tally.num_frames:
+        seconds = sum(end - start for start, end in tally.spans.values())
+        read.append(f"{seconds:.1f} s of video ({counted(tally.num_frames, 'frame')})")
+    faces = counted(len(tally.tracks), "face") + " followed" if tally.tracks else ""
+    faces = faces or counted(tally.num_faces, "face")
+    lines = [f"{' and '.join(read) or 'nothing'} read: {faces}"]
+    shown = tally.expressions.most_common()
+    if tally.num_frames:
+        shares = [f"{name} {count / tally.num_faces:.0%}" for name, count in shown]
+        lines += [f"of the time seen: {', '.join(shares)}"] if shares else []
+    elif tally.num_faces > 1:
+        lines.append(", ".join(f"{count:,} {name}" for name, count in shown))
+    if tally.errors:
+        lines.append(f"could not be read: {len(tally.errors):,}")
+    return lines
 
 
 def _write_tables(
@@ -238,10 +275,10 @@ def _write_tables(
     if not videos:
         raise UsageError("--tables, --workers and --resume are for videos: none was found")
     if len(videos) < len(sources):
-        note(f"{len(sources) - len(videos)} files left out: tables are of videos")
+        note(f"{counted(len(sources) - len(videos), 'file')} left out: tables are of videos")
     corpus = Corpus(videos, folder, settings, resume)
     if corpus.done:
-        note(f"{len(corpus.done)} videos are done already, {len(corpus.pending)} to read")
+        note(f"done already: {counted(len(corpus.done), 'video')}, {len(corpus.pending)} to read")
     with (
         progress_bar(corpus.pending, settings.sampling, sys.stderr.isatty()) as progress,
         closing(corpus.run(num_workers, patience)) as events,
@@ -257,6 +294,7 @@ def _write_tables(
                 typer.echo(event.describe())
             if event.summary.error is not None:
                 note(event.summary.error)
+    tell(f"{counted(len(videos), 'video')}: tables in {folder}, summed up in {corpus.summary}")
     if corpus.errors:
-        note(f"errors in {len(corpus.errors)} videos: see {corpus.summary}")
+        note(f"errors in {counted(len(corpus.errors), 'video')}: see {corpus.summary}")
         raise typer.Exit(5)

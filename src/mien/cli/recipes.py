@@ -4,16 +4,24 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.options import AsJson, Settings
-from mien.cli.output import print_json
+from mien.cli.options import AsJson, Settings, recipe_names
+from mien.cli.output import print_json, tell, wrapped
 
 
 def recipes(
-    name: Annotated[str | None, typer.Argument(help="Print this one, all knobs resolved.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            help="Print this one, every knob set and explained.", autocompletion=recipe_names
+        ),
+    ] = None,
     settings: Settings = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the recipes, or print one as TOML, ready to be edited and given to `mien train`."""
+    """List the recipes, or print one as TOML.
+
+    What is printed is a recipe again: edit it and give it to `mien train --recipe FILE`.
+    """
     from mien.recipes import list_recipes, load_recipe
 
     if name is not None:
@@ -28,4 +36,5 @@ def recipes(
         print_json(descriptions)
         return
     for each, description in descriptions.items():
-        typer.echo(f"{each:<16}{description}")
+        typer.echo(wrapped(f"{each:<20}{description}", 20))
+    tell("next: mien recipes NAME, for all its knobs explained")

@@ -15,10 +15,10 @@ def serve(
     api_key_file: ApiKeyFile = None,
     insecure: Insecure = False,
 ) -> None:
-    """Serve a page and an HTTP and WebSocket service that read expressions in pictures.
+    """Serve a page, and a service that reads pictures.
 
-    Nothing of the pictures is stored or logged. The service speaks plain HTTP: beyond this
-    machine, put a server that speaks HTTPS in front of it.
+    The service speaks HTTP and WebSocket. Nothing of the pictures is stored or logged. Beyond
+    this machine, put a server that speaks HTTPS in front of it.
     """
     need_server()
     from mien.inference import Analyzer

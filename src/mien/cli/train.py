@@ -1,14 +1,14 @@
 """`mien train`: data and recipe → a run, with a model folder inside."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mien.cli.options import Settings, SkipBad, Teacher, Votes
-from mien.cli.output import need
+from mien.cli.options import Settings, SkipBad, Teacher, Votes, model_names, recipe_names
+from mien.cli.output import is_watched, need, tell, trained, try_next
 from mien.errors import MienError, UsageError
 from mien.memory import reuse_freed_memory
 
@@ -16,7 +16,10 @@ from mien.memory import reuse_freed_memory
 def train(
     recipe: Annotated[
         str | None,
-        typer.Option(help="A recipe's name or TOML file; mien_s, or finetune with --init."),
+        typer.Option(
+            help="A recipe's name or TOML file; mien_s, or finetune with --init.",
+            autocompletion=recipe_names,
+        ),
     ] = None,
     data: Annotated[
         Path | None, typer.Option(help="The labelled set: CSV (.gz, .xz) or folder of pictures.")
@@ -28,14 +31,21 @@ def train(
         Path | None, typer.Option(help="Go on with this run instead of starting one.")
     ] = None,
     init: Annotated[
-        str | None, typer.Option(help="Start from this model: default, a model folder or a run.")
+        str | None,
+        typer.Option(
+            help="Start from this model: default, a model folder or a run.",
+            autocompletion=model_names,
+        ),
     ] = None,
     settings: Settings = None,
     votes: Votes = None,
     teacher: Teacher = None,
     skip_bad: SkipBad = False,
 ) -> None:
-    """Train a network, or go on with a training that was stopped; prints the run folder."""
+    """Train a network, or go on with a stopped training.
+
+    Prints the run folder, which holds the model.
+    """
     need("torch", "train")
     reuse_freed_memory()
     from mien import training
@@ -50,6 +60,7 @@ def train(
         with _told_how_to_resume(resume):
             training.resume(resume, data, votes, teacher)
         typer.echo(resume)
+        _tell(resume, data)
         return
     if data is None:
         raise UsageError("--data is missing: the labelled set to learn from")
@@ -59,6 +70,25 @@ def train(
     with _told_how_to_resume(run):
         training.train(page, data, run, init, votes=votes, teacher=teacher, skip_bad=skip_bad)
     typer.echo(run)
+    _tell(run, data)
+
+
+def _tell(run: Path, data: Path | None) -> None:
+    from mien.data import read
+    from mien.data.splits import find_split
+    from mien.run_folder import MODEL, read_info
+
+    if not is_watched():
+        return  # the set need not be read again
+    info = read_info(run)
+    place = data or info.data
+    names: tuple[str, ...] = ()
+    with suppress(MienError):  # moved since, where the run was finished before
+        names = read(place, skip_bad=info.skip_bad).split_names
+    used = [find_split(name, names) for name in (info.train_split, info.selection_split)]
+    new = [name for name in names if name not in used]
+    words = ["evaluate", run, "--data", place, *(["--split", new[0]] if new else [])]
+    tell(trained(run / MODEL), f"written: {run / MODEL}", try_next(*words))
 
 
 @contextmanager

@@ -1,5 +1,8 @@
 """`mien tune`: a recipe and what to vary → trials and the best recipe."""
 
+import sys
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -7,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.options import AsJson, Data, RecipeName, SkipBad, Teacher, Votes
-from mien.cli.output import need, note, print_json, print_parts
+from mien.cli.output import need, note, print_json, print_parts, tell, try_next, wrapped
 from mien.errors import MienError, UsageError
 from mien.memory import reuse_freed_memory
+from mien.text import counted
 
 if TYPE_CHECKING:
     from mien.training.lr_range import LrRange
@@ -78,8 +82,9 @@ def tune(
     teacher: Teacher = None,
     as_json: AsJson = False,
 ) -> None:
-    """Search a recipe's best settings: every trial trains a fresh network.
+    """Search a recipe's best settings.
 
+    Every trial trains a fresh network; every value of a list is tried before any is tried again.
     The same command goes on with a search that was stopped, and run twice at once shares it.
     Writes trials.csv, best.toml (for `mien train --recipe`) and plots to --output.
     """
@@ -98,7 +103,8 @@ def tune(
         if as_json:
             print_json(asdict(curve))
         else:
-            _print_curve(curve, high, output)
+            words = ("train", "--recipe", recipe, "--data", data)
+            _print_curve(curve, high, output, words)
         return
     try:
         result = search(
@@ -128,15 +134,22 @@ def tune(
     if result.recipe is not None and result.recipe.train.teacher_weight:
         command += "".join(f" --teacher {name}" for name in teacher or ())
     note(f"train with it: {command}")
+    states = Counter(trial.state for trial in result.trials)
+    counts = ", ".join(f"{count} {state}" for state, count in states.items())
+    tell(
+        f"{counted(len(result.trials), 'trial')}: {counts}",
+        f"written: trials.csv, best.toml, history.png, knobs.png in {output}",
+    )
 
 
-def _print_curve(curve: "LrRange", high: float, output: Path) -> None:
+def _print_curve(curve: "LrRange", high: float, output: Path, words: Sequence[object]) -> None:
     if curve.suggested is None:
         low = curve.rates[0]
         raise MienError(f"the loss never fell between {low:g} and {high:g}: see {output}")
     typer.echo(f"optimizer.lr={curve.suggested:.2g}")
     broke = f"breaks at {curve.broke_at:.2g}" if curve.broke_at else f"holds to {high:g}"
     note(f"the loss is lowest at {curve.lowest_at:.2g} and {broke}; see {output}")
+    tell(try_next(*words, "--set", f"optimizer.lr={curve.suggested:.2g}"))
 
 
 def _read_range(text: str) -> tuple[float, float]:
@@ -153,25 +166,35 @@ def _print_result(result: "SearchResult") -> None:
 
     from mien.training.search.result import short
 
+    is_narrow = sys.stdout.isatty()  # a file or pipe gets the whole names
+    keys = list(result.trials[0].settings) if result.trials else []
+    ends = [key.rpartition(".")[2] for key in keys]
+    heads = [
+        end.replace("_", "\n") if is_narrow and ends.count(end) == 1 else key
+        for key, end in zip(keys, ends, strict=True)
+    ]
+    best = "best" if is_narrow else "complete (best)"
     table = Table(box=None, padding=(0, 1), pad_edge=False)
     table.add_column("trial", justify="right")
     table.add_column("state")
-    for column in (result.metric, "epoch", "seconds"):
+    measured = (result.metric, "epoch", "seconds")
+    if is_narrow:
+        measured = (result.metric.replace("_", "\n"), "epoch", "s")
+    for column in measured:
         table.add_column(column, justify="right")
-    keys = list(result.trials[0].settings) if result.trials else []
-    for key in keys:
-        table.add_column(key)
+    for head in heads:
+        table.add_column(head, overflow="fold")
     for trial in result.trials:
         table.add_row(
             str(trial.number),
-            trial.state + (" (best)" if trial is result.best else ""),
+            best if trial is result.best else trial.state,
             "" if trial.value is None else f"{trial.value:.4f}",
             "" if trial.epoch is None else str(trial.epoch),
-            "" if trial.seconds is None else f"{trial.seconds:.1f}",
-            *(short(trial.settings.get(key)) for key in keys),
+            "" if trial.seconds is None else f"{trial.seconds:.{0 if is_narrow else 1}f}",
+            *(short(trial.settings.get(key), 3 if is_narrow else 4) for key in keys),
         )
     print_parts(table)
     if result.best is not None:
         words = "  ".join(f"{key}={short(value)}" for key, value in result.best.settings.items())
         typer.echo(f"best: {result.metric} {result.best.value:.4f} at epoch {result.best.epoch}")
-        typer.echo(words)
+        typer.echo(wrapped(words))

@@ -10,6 +10,7 @@ from mien.errors import BadInputError, UsageError
 from mien.evaluation.metrics import find_disagreements
 from mien.evaluation.report import Evaluation
 from mien.plots import draw_class_counts, draw_face_grid
+from mien.text import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -61,8 +62,8 @@ def _draw_samples(faces: FaceSet, labels: np.ndarray, title: str, seed: int) -> 
     for label, (name, count) in enumerate(faces.counts().items()):
         members = np.flatnonzero(labels == label)
         images += _row(faces, np.sort(rng.permutation(members)[:FACES_PER_ROW]))
-        row_names.append(f"{name}\n{count:,} faces")
-    heading = f"{title}: samples of {len(faces):,} faces"
+        row_names.append(f"{name}\n{counted(count, 'face')}")
+    heading = f"{title}: samples of {counted(len(faces), 'face')}"
     return draw_face_grid(images, FACES_PER_ROW, heading, row_names=row_names)
 
 
@@ -80,7 +81,7 @@ def _draw_ambiguous(
         total = int((labels == label).sum())
         row_names.append(f"labelled {name}\n{len(members):,} of {total:,}\ndisagree")
     share = len(found) / len(faces)
-    heading = f"{title} disagree on {len(found):,} of {len(faces):,} faces ({share:.1%})"
+    heading = f"{title} disagree on {len(found):,} of {counted(len(faces), 'face')} ({share:.1%})"
     return draw_face_grid(images, FACES_PER_ROW, heading, captions, row_names)
 
 

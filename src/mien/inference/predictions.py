@@ -1,5 +1,6 @@
 """Sources → results → files: all that `mien predict` does, in one call."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from mien.inference.drawing import Detail
 from mien.inference.hiding import Hiding
 from mien.inference.read.sampling import Sampling
 from mien.inference.read.sources import Source
+from mien.inference.results import Face, FrameResult
 from mien.inference.write.pictures import open_drawings
 from mien.inference.write.sinks import Sink, Table, create_table
 
@@ -22,11 +24,33 @@ class Tally:
         num_pictures: Pictures, face images and video frames, including unreadable ones.
         num_faces: Faces found.
         errors: One message for each picture that could not be read.
+        num_frames: How many of these pictures are frames of videos that could be read.
+        expressions: How often each was perceived; in videos by the smoothed probabilities.
+        tracks: The faces followed through videos, as source and number.
+        spans: Of each video, when its first and its last frame read are shown, seconds.
     """
 
     num_pictures: int = 0
     num_faces: int = 0
     errors: list[str] = field(default_factory=list)
+    num_frames: int = 0
+    expressions: Counter[str] = field(default_factory=Counter)
+    tracks: set[tuple[str, int]] = field(default_factory=set)
+    spans: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    def write(self, result: FrameResult) -> None:
+        """Counts a result: a tally is a sink."""
+        self.num_pictures += 1
+        if result.error is not None:
+            self.errors.append(result.error)
+        elif (time := result.time_seconds) is not None:
+            self.num_frames += 1
+            self.spans[result.source] = (self.spans.get(result.source, (time, time))[0], time)
+        for face in map(Face.as_smoothed, result.faces):
+            self.num_faces += 1
+            self.expressions[face.expression] += 1
+            if face.track_id is not None:
+                self.tracks.add((result.source, face.track_id))
 
 
 def predict(
@@ -83,10 +107,6 @@ def predict(
                 taking.append(stack.enter_context(rows))
         results = analyzer.results(sources, sampling, keep_pixels=output is not None)
         for result in stack.enter_context(closing(results)):
-            for sink in taking:
+            for sink in (*taking, tally):
                 sink.write(result)
-            tally.num_pictures += 1
-            tally.num_faces += len(result.faces)
-            if result.error is not None:
-                tally.errors.append(result.error)
     return tally

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mien.plots.style import class_colour, finish_axes, name_classes, new_figure, plain
+from mien.text import counted
 
 
 def draw_class_counts(counts_by_split: Mapping[str, Mapping[str, int]], title: str) -> Figure:
@@ -27,7 +28,7 @@ def draw_class_counts(counts_by_split: Mapping[str, Mapping[str, int]], title: s
     width = max(5.0, 1.5 + 0.65 * num_classes)
     figure = new_figure(columns * width, 0.4 + rows * 4)
     total = sum(sum(counts.values()) for counts in counts_by_split.values())
-    figure.suptitle(plain(f"{title}: {total:,} faces"), fontsize="x-large")
+    figure.suptitle(plain(f"{title}: {counted(total, 'face')}"), fontsize="x-large")
     for place, (split, counts) in enumerate(counts_by_split.items(), 1):
         _draw_split(figure.add_subplot(rows, columns, place), split, counts)
     return figure
@@ -42,7 +43,7 @@ def _draw_split(axes: Axes, split: str, counts: Mapping[str, int]) -> None:
     axes.bar_label(bars, numbers, padding=3, fontsize="small", bbox=clear, zorder=3)
     mean = sum(values) / len(values)
     axes.axhline(mean, color="black", linestyle="--", label=f"mean {mean:,.0f}")
-    axes.set_title(plain(f"{split}: {sum(values):,} faces"))
+    axes.set_title(plain(f"{split}: {counted(sum(values), 'face')}"))
     axes.set_ylabel("faces (count)")
     axes.set_ylim(0, max(values) * 1.18 or 1)
     axes.yaxis.set_major_formatter("{x:,.0f}")

@@ -9,6 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from mien.plots.style import LINE_COLOURS, MARKERS, finish_axes, new_figure, plain
+from mien.text import counted
 
 Records = Sequence[Mapping[str, Any]]
 
@@ -63,7 +64,7 @@ def draw_runs(runs: Mapping[str, Records]) -> Figure:
     _bound_rates(rate, [record["learning_rate"] for each in runs.values() for record in each])
     figure.legend(handles=entries, loc="outside lower center", ncols=2, frameon=False)
     name, records = next(iter(runs.items()))
-    alone = f"{name}: {records[-1]['epoch']} epochs"
+    alone = f"{name}: {counted(records[-1]['epoch'], 'epoch')}"
     title = alone if len(runs) == 1 else f"{len(runs)} runs compared"
     figure.suptitle(plain(title), fontsize="x-large")
     return figure

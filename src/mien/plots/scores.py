@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from mien.plots.style import BLUE, HATCH, ORANGE, finish_axes, name_classes, new_figure, plain
+from mien.text import counted
 
 _MOST_NUMBERS = 20  # classes: beyond, the cells are too small for numbers
 
@@ -50,7 +51,7 @@ def draw_confusion(
     rows = [f"{name} ({total:,})" for name, total in zip(label_names, totals[:, 0], strict=True)]
     axes.set_yticks(range(len(rows)), [plain(row) for row in rows])
     axes.set(xlabel="predicted", ylabel="true (faces)")
-    axes.set_title(plain(f"{title}: {counts.sum():,} faces"))
+    axes.set_title(plain(f"{title}: {counted(int(counts.sum()), 'face')}"))
     return figure
 
 
@@ -91,7 +92,7 @@ def draw_class_scores(
     axes.set_ylim(0, 118)
     axes.set_yticks(range(0, 101, 20))
     axes.set(xlabel="class, number of faces", ylabel="precision, recall (%)")
-    axes.set_title(plain(f"{title}: {sum(support):,} faces"))
+    axes.set_title(plain(f"{title}: {counted(sum(support), 'face')}"))
     axes.legend(loc="upper right", ncols=2, frameon=False)
     finish_axes(axes)
     return figure
@@ -138,9 +139,8 @@ def draw_reliability(
     )
     axes.set(xlim=(0, 100), ylim=(0, 100), aspect="equal")
     axes.set(xlabel="confidence in the decision (%)", ylabel="decisions that were right (%)")
-    axes.set_title(
-        plain(f"{title}: {sum(counts):,} faces\nexpected calibration error {calibration_error:.3f}")
-    )
+    error = f"expected calibration error {calibration_error:.3f}"
+    axes.set_title(plain(f"{title}: {counted(sum(counts), 'face')}\n{error}"))
     axes.legend(loc="upper left", frameon=False)
     finish_axes(axes)
     axes.grid(axis="x", color="0.85", linewidth=0.8)

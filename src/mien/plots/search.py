@@ -7,9 +7,10 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
-from mien.plots.style import BLUE, ORANGE, finish_axes, new_figure, plain
+from mien.plots.style import BLUE, ORANGE, finish_axes, name_classes, new_figure
+from mien.text import counted
 
 
 def draw_search_history(
@@ -31,10 +32,12 @@ def draw_search_history(
     _scatter(axes, numbers, values, complete)
     better = max if metric == "accuracy" else min
     worst = -math.inf if metric == "accuracy" else math.inf
-    counted = (value if whole else worst for value, whole in zip(values, complete, strict=True))
-    best = [value if math.isfinite(value) else math.nan for value in accumulate(counted, better)]
+    finished = (value if whole else worst for value, whole in zip(values, complete, strict=True))
+    best = [value if math.isfinite(value) else math.nan for value in accumulate(finished, better)]
     axes.step(numbers, best, where="post", color=ORANGE, zorder=1, label="best so far")
-    axes.set(title=f"Search: {len(values)} trials", xlabel="trial", ylabel=_label(metric))
+    axes.set(
+        title=f"Search: {counted(len(values), 'trial')}", xlabel="trial", ylabel=_label(metric)
+    )
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend()
     finish_axes(axes)
@@ -66,15 +69,30 @@ def draw_search_knobs(
         if not all(isinstance(each, int | float) and not isinstance(each, bool) for each in given):
             names = sorted({str(each) for each in given})
             positions = [names.index(str(each)) for each in given]
-            axes.set_xticks(range(len(names)), [plain(name) for name in names])
+            name_classes(axes, [_brief(name) for name in names], room=35)
             axes.set_xlim(-0.5, len(names) - 0.5)
         elif key in log_keys:
-            axes.set_xscale("log")
+            _scale_by_logarithm(axes, given)
         _scatter(axes, positions, values, complete)
-        axes.set(title=f"{key}, {len(values)} trials", xlabel=key, ylabel=_label(metric))
-        axes.legend()
+        title = f"{key}, {counted(len(values), 'trial')}"
+        axes.set(title=title, xlabel=key, ylabel=_label(metric))
         finish_axes(axes)
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=2)
     return figure
+
+
+def _brief(name: str, letters: int = 25) -> str:
+    half = letters // 2
+    return name if len(name) <= letters else f"{name[:half]}…{name[-half:]}"
+
+
+def _scale_by_logarithm(axes: Axes, given: Sequence[float]) -> None:
+    """Sets numbers at few places, so that they do not touch: powers of ten, or 1, 2, 5 of each."""
+    axes.set_xscale("log")
+    subs = (1, 2, 5) if max(given) < 20 * min(given) else (1,)
+    axes.xaxis.set_major_locator(LogLocator(subs=subs))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def draw_lr_range(
@@ -102,7 +120,7 @@ def draw_lr_range(
     axes.set_ylim(min(losses) - margin, max(before) + margin)
     axes.set_xscale("log")
     axes.set(
-        title=f"Learning-rate range test, {len(rates)} steps",
+        title=f"Learning-rate range test, {counted(len(rates), 'step')}",
         xlabel="learning rate (log scale)",
         ylabel="training loss (nats)",
     )

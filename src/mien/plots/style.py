@@ -44,9 +44,9 @@ def finish_axes(axes: Axes) -> None:
     axes.set_axisbelow(True)
 
 
-def name_classes(axes: Axes, names: Sequence[str]) -> None:
-    """Writes class names below the x axis, slanted where they would touch."""
-    slanted = len(names) * max(len(line) for name in names for line in name.split("\n")) > 75
+def name_classes(axes: Axes, names: Sequence[str], room: int = 75) -> None:
+    """Writes class names below the x axis, slanted where they would touch: `room` letters fit."""
+    slanted = len(names) * max(len(line) for name in names for line in name.split("\n")) > room
     turn = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if slanted else {}
     axes.set_xticks(range(len(names)), [plain(name) for name in names], **turn)
 

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from mien.plots.style import MARKERS, class_colour, finish_axes, new_figure, plain
+from mien.text import counted
 
 MAX_PANELS = 8
 GAP_SECONDS = 1.0
@@ -52,7 +53,7 @@ def draw_timeline(
             values = np.insert(100 * probabilities[:, place], gaps, np.nan)
             axes.plot(broken, values, markevery=max(1, len(broken) // 10), **look)
             axes.plot(times[lone], 100 * probabilities[lone, place], linestyle="none", **look)
-        axes.set(title=plain(f"{name}: {len(times):,} frames"), ylabel="probability (%)")
+        axes.set(title=plain(f"{name}: {counted(len(times), 'frame')}"), ylabel="probability (%)")
         axes.set_ylim(-3, 103)
         finish_axes(axes)
     panels[-1].set_xlabel("time (s)")

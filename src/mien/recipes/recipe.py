@@ -4,13 +4,22 @@ A recipe file holds only what differs from these defaults. Every section is froz
 it does not know.
 """
 
+import textwrap
 import tomllib
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
 
 from mien.errors import BadInputError, MissingError, UsageError
 from mien.labels import nearest
@@ -22,6 +31,19 @@ _GONE = {
     "self_target_momentum": 0.9,
 }
 """Knobs of earlier versions, at the values that did nothing: run folders of theirs name them."""
+
+
+def _as_list(value: Any) -> Any:
+    """Returns plain words between commas as a list, and one value as a list of it."""
+    if isinstance(value, str):
+        value = [word.strip(" '\"") for word in value.strip("[] ").split(",")]
+        if not all(value) or value == ["none"]:
+            raise ValueError("expected values separated by commas, or [] for none")
+    return value if isinstance(value, list | tuple) else [value]
+
+
+Words = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
+Numbers = Annotated[tuple[float, ...], BeforeValidator(_as_list)]
 
 
 class _Section(BaseModel):
@@ -61,9 +83,9 @@ class Data(_Section):
     """Divide the training split into this many folds and leave one out; 0: use it whole."""
     fold: int = Field(default=0, ge=0)
     """Which fold is left out, from 0."""
-    drop: tuple[str, ...] = ()
+    drop: Words = ()
     """Expressions left out; the labels are renumbered."""
-    grow: tuple[str, ...] = ()
+    grow: Words = ()
     """Rare classes grown to four times as report D does: mirrored copies, then rotated ones."""
     balance: Literal["none", "oversample", "weights"] = "none"
     """Repeat training faces until classes are equal, or weigh each class's loss by its rarity."""
@@ -73,10 +95,10 @@ class Data(_Section):
     """Side to which pictures of a folder are resized; a CSV keeps its own."""
     input_size: int = Field(default=48, ge=8)
     """Side of the network's input, pixels; smaller than the faces means crops of them."""
-    mean: tuple[float, ...] = (0.5,)
+    mean: Numbers = (0.5,)
     """Subtracted from pixels scaled to [0, 1]; one value, or one per channel; none: those of
     the backbone (timm), else of the training faces."""
-    std: tuple[float, ...] = (0.5,)
+    std: Numbers = (0.5,)
     """Divides them after."""
 
 
@@ -293,10 +315,51 @@ class Recipe(_Section):
         return name in section.model_fields_set and getattr(section, name) != default
 
     def to_toml(self) -> str:
-        """Returns the whole resolved page as TOML; reading it back gives an equal recipe."""
+        """Returns the whole resolved page as TOML, each knob explained in a comment above it.
+
+        Reading it back gives an equal recipe.
+        """
         import tomli_w
 
-        return tomli_w.dumps(self.model_dump(mode="json"))
+        lines, names = [], []
+        for line in tomli_w.dumps(self.model_dump(mode="json")).splitlines():
+            if is_head := line.startswith("["):
+                names = line.strip("[]").split(".")
+            key = names if is_head else [*names, line.partition(" = ")[0]]
+            lines += [*_comment(".".join(key)), line]
+        return "\n".join(lines) + "\n"
+
+
+def _all_knobs(section: type[BaseModel], prefix: str = "") -> dict[str, FieldInfo]:
+    found: dict[str, FieldInfo] = {}
+    for name, field in section.model_fields.items():
+        found[prefix + name] = field
+        if inside := inner_section(field):
+            found |= _all_knobs(inside, f"{prefix}{name}.")
+    return found
+
+
+def inner_section(field: FieldInfo) -> type[BaseModel] | None:
+    """Returns the section that a field of the page is; None of a knob."""
+    kind = field.annotation
+    return kind if isinstance(kind, type) and issubclass(kind, _Section) else None
+
+
+KNOBS = _all_knobs(Recipe)
+"""The sections and knobs of the page in its order, by `section.key`."""
+
+
+def explain(name: str) -> str:
+    """Returns what a section or knob of `KNOBS` decides, on one line, with the words it takes."""
+    field = KNOBS[name]
+    section = inner_section(field)
+    text = " ".join((field.description or (section and section.__doc__) or "").split())
+    choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+    return f"{text} One of {', '.join(map(str, choices))}." if choices else text
+
+
+def _comment(name: str) -> list[str]:
+    return [f"# {line}" for line in textwrap.wrap(explain(name), 77)] if name in KNOBS else []
 
 
 def list_recipes() -> list[str]:
@@ -319,7 +382,8 @@ def load_recipe(name: str | Path, settings: list[str] | tuple[str, ...] = ()) ->
 
     Args:
         name: One of `list_recipes()`, or the path of a `.toml` file.
-        settings: Changes such as `"optimizer.lr=3e-4"`; values are TOML, bare words are text.
+        settings: Changes such as `"optimizer.lr=3e-4"`; values are TOML, bare words are text,
+            between commas a list: `"data.drop=fear,disgust"`.
 
     Raises:
         MissingError: The file does not exist.

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from mien.recipes import Recipe
+from mien.text import counted
 from mien.training.augment import mirrored_faces, training_views
 from mien.training.data import TrainingSource, prepare
 from mien.training.randomness import Randomness
@@ -88,9 +89,10 @@ def draw_preview(batch: Preview, recipe_name: str) -> "Figure":
     from mien.plots import draw_face_grid
 
     side = batch.views.shape[1]
+    shown = counted(len(batch.views), "training face")
     return draw_face_grid(
         list(batch.views),
         columns=8,
-        title=f"{len(batch.views)} training faces as {recipe_name} shows them, {side} px",
+        title=f"{shown} as {recipe_name} shows them, {side} px",
         captions=[batch.label_names[label] for label in batch.labels],
     )

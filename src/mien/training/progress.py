@@ -12,8 +12,10 @@ from mien.training.loop import EpochRecord
 from mien.training.state import TrainingState
 
 
-def epoch_line(record: EpochRecord, num_epochs: int) -> str:
-    """Returns a finished epoch in words."""
+def epoch_line(record: EpochRecord, num_epochs: int, is_brief: bool = False) -> str:
+    """Returns a finished epoch in words; brief ones fit 80 columns."""
+    if is_brief:
+        return _brief_line(record, num_epochs)
     parts = [f"epoch {record.epoch:>{len(str(num_epochs))}}/{num_epochs}"]
     if record.train_loss is not None and record.train_accuracy is not None:
         parts.append(f"lr {record.learning_rate:.2e}")
@@ -22,6 +24,16 @@ def epoch_line(record: EpochRecord, num_epochs: int) -> str:
     if record.faces_per_second:
         parts.append(f"{record.faces_per_second:.0f} faces/s")
     return "  ".join(parts) + ("  best" if record.is_best else "")
+
+
+def _brief_line(record: EpochRecord, num_epochs: int) -> str:
+    line = f"epoch {record.epoch:>{len(str(num_epochs))}}/{num_epochs}"
+    if record.train_loss is not None and record.train_accuracy is not None:
+        line += f"  train {record.train_loss:.4f} {record.train_accuracy:.2%}"
+    line += f"  selection {record.log_loss:.4f} {record.accuracy:.2%}"
+    if record.faces_per_second:
+        line += f"  {record.faces_per_second:.0f}/s"
+    return line + ("  best" if record.is_best else "")
 
 
 class _Live(ProgressColumn):
@@ -66,10 +78,17 @@ class _Epoch(ProgressColumn):
         return Text(f"epoch {epoch}/{self.state.recipe.train.epochs}")
 
 
+def words_console() -> Console:
+    """Returns what prints lines on stderr: whole ones, but broken between words on a terminal."""
+    console = Console(stderr=True, highlight=False)
+    console.soft_wrap = not console.is_terminal
+    return console
+
+
 @contextmanager
 def shown(state: TrainingState) -> Iterator[Console]:
     """Yields the console to print on, with a live bar below where that is a terminal."""
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = words_console()
     if not (console.is_terminal and state.accelerator.is_main_process):
         yield console
         return

@@ -18,6 +18,7 @@ from mien.model_folder import PRETRAINED, read_config, resolve
 from mien.models import count_parameters
 from mien.recipes import Recipe, load_recipe
 from mien.run_folder import RunInfo
+from mien.text import counted
 from mien.training import checkpoint
 from mien.training.data import TrainingData, TrainingSource, prepare, source_of
 from mien.training.exporting import export_run
@@ -191,7 +192,7 @@ def _run_epochs(
             console.print(f"mien: warning: {warning}")
         console.print(
             f"{state.recipe.model.name}: {count_parameters(state.bare_net):,} parameters, "
-            f"{info.train_faces:,} faces ({info.train_split}), selecting on "
+            f"{counted(info.train_faces, 'face')} ({info.train_split}), selecting on "
             f"{info.selection_faces:,} ({info.selection_split}), {state.accelerator.device.type}"
         )
         for record in epochs(state):
@@ -200,7 +201,9 @@ def _run_epochs(
                 if value is not None and name not in ("epoch", "is_best"):
                     writer.add_scalar(name, value, record.epoch)
             checkpoint.save(state, run, info.identity)
-            console.print(epoch_line(record, state.recipe.train.epochs))
+            console.print(
+                epoch_line(record, state.recipe.train.epochs, is_brief=console.is_terminal)
+            )
     export_run(run, run / run_folder.MODEL, None, faces.selection)
     state.accelerator.wait_for_everyone()
     return run

@@ -31,7 +31,7 @@ from mien.inference.see.detectors import create_detector
 from mien.inference.write.pictures import take_name
 from mien.locks import FolderLock
 from mien.model_folder import NETWORK, read_config, resolve
-from mien.text import table_cell
+from mien.text import counted, table_cell
 
 JOURNAL, SUMMARY = "corpus.jsonl", "summary.csv"
 _FORMAT = 2  # 1 had tables without the columns of their origin
@@ -65,8 +65,9 @@ class VideoRecord:
     def describe(self) -> str:
         """Returns it in a line, for people."""
         seconds = (self.summary.end_seconds or 0.0) - (self.summary.start_seconds or 0.0)
-        faces = f"{len(self.summary.tracks)} faces followed"
-        return f"{self.source}: {self.summary.num_frames} frames, {seconds:.1f} s, {faces}"
+        faces = f"{counted(len(self.summary.tracks), 'face')} followed"
+        frames = counted(self.summary.num_frames, "frame")
+        return f"{self.source}: {frames}, {seconds:.1f} s, {faces}"
 
     @classmethod
     def from_json(cls, page: Any) -> Self:

@@ -21,6 +21,7 @@ from mien.inference.read.sources import (
 from mien.inference.results import FrameResult
 from mien.inference.write.sinks import Sink, unwritable
 from mien.inference.write.video import VideoWriter, video_suffix
+from mien.text import counted
 
 GRID_FACES, _GRID_COLUMNS = 36, 6
 _GRID_SUFFIXES = (".png", ".svg")
@@ -179,7 +180,7 @@ class _FaceGrid:
             return
         images, captions = zip(*self._faces, strict=True)
         columns = min(_GRID_COLUMNS, len(images))
-        title = f"{self._names}: {len(images)} of {self._num_read:,} faces, as read"
+        title = f"{self._names}: {len(images)} of {counted(self._num_read, 'face')}, as read"
         write_figure(draw_face_grid(images, columns, title, captions), self._path)
 
 

@@ -21,6 +21,7 @@ from mien.files import write_whole
 from mien.plots import write_figure
 from mien.plots.search import draw_search_history, draw_search_knobs
 from mien.recipes import Recipe
+from mien.text import counted
 from mien.training.search.space import SearchSpace
 
 TRIALS, BEST, HISTORY, KNOBS = "trials.csv", "best.toml", "history.png", "knobs.png"
@@ -84,7 +85,9 @@ def result_of(study: optuna.Study, space: SearchSpace) -> SearchResult:
     if best is not None:
         words = ", ".join(f"{key}={value}" for key, value in best.settings.items())
         pruned = sum(trial.state == "pruned" for trial in trials)
-        ended = f"{len(complete)} trials" + (f" and {pruned} that were pruned" if pruned else "")
+        ended = counted(len(complete), "trial") + (
+            f" and {pruned} that were pruned" if pruned else ""
+        )
         description = f"Best of {ended} of mien tune, {space.metric} {best.value:.4f}: {words}"
         recipe = space.recipe_with({**best.settings, "description": description})
     return SearchResult(space.metric, trials, best, recipe)
@@ -113,9 +116,9 @@ def kept_epoch(values: Mapping[int, float], recipe: Recipe) -> int:
     return max(sorted(values), key=lambda epoch: sign * values[epoch])
 
 
-def short(value: object) -> str:
-    """Returns a setting's value as text; floats with at most four digits."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def short(value: object, digits: int = 4) -> str:
+    """Returns a setting's value as text; floats with so many digits at most."""
+    return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
 
 
 def write_result(output: Path, result: SearchResult) -> None:

@@ -23,6 +23,7 @@ from rich.console import Console
 
 from mien.errors import UsageError
 from mien.recipes import Recipe
+from mien.text import counted
 from mien.training.data import (
     TrainingData,
     TrainingSource,
@@ -31,7 +32,7 @@ from mien.training.data import (
     refuse_models,
 )
 from mien.training.loop import epochs
-from mien.training.progress import shown
+from mien.training.progress import shown, words_console
 from mien.training.search.result import (
     ENDED,
     TRIALS,
@@ -76,7 +77,8 @@ def search(
 
     Calling it again continues a study that was stopped. Several calls at once share one study; each
     may run one trial too many. If the search space is finite, the search ends when all of it was
-    tried. After every trial, `output` gets the table and the best recipe; at the end, the plots.
+    tried. Every value of a list is tried before any is tried again, as far as the trials go. After
+    every trial, `output` gets the table and the best recipe; at the end, the plots.
 
     Args:
         recipe: A recipe's name or file.
@@ -114,9 +116,10 @@ def search(
     if url is None:
         output.mkdir(parents=True, exist_ok=True)
         url = f"sqlite:///{(output / STUDY).resolve()}"
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = words_console()
     if faces.problems:
-        console.print(f"skipped {len(faces.problems)} bad rows, the first: {faces.problems[0]}")
+        skipped = counted(len(faces.problems), "bad row")
+        console.print(f"skipped {skipped}, the first: {faces.problems[0]}")
     if space.size < num_trials:
         console.print(f"there are only {space.size:g} different settings to try")
     warmup = max(1, space.recipe.train.epochs // 3)
@@ -214,6 +217,7 @@ def _run_trials(
     space = objective.space
     while not _is_done(study, space, num_trials):
         study.sampler = _sampler(study, space, num_trials, seed)
+        _enqueue_untried(study, space, seed)
         try:
             study.optimize(objective, n_trials=1, callbacks=[objective.tell])
         except ValueError as error:  # Optuna's; the objective has said why
@@ -224,6 +228,18 @@ def _run_trials(
     write_result(output, result)
     draw_result(output, result, space)
     return result
+
+
+def _enqueue_untried(study: optuna.Study, space: SearchSpace, seed: int) -> None:
+    """Queues the next values of lists that no trial had, unless some trial waits already."""
+    trials = study.get_trials(deepcopy=False)
+    if any(trial.state == TrialState.WAITING for trial in trials):
+        return
+    tried = [{**trial.system_attrs.get("fixed_params", {}), **trial.params} for trial in trials]
+    for settings in space.first_settings(seed):
+        if not any(settings.items() <= params.items() for params in tried):
+            study.enqueue_trial(settings)
+            return
 
 
 def _is_done(study: optuna.Study, space: SearchSpace, num_trials: int) -> bool:

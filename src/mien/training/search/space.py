@@ -7,6 +7,7 @@ optimizer.name=adam,adamax,sgd   one of a list; values as in a recipe file, bare
 """
 
 import math
+import random
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -63,6 +64,19 @@ class SearchSpace:
     def log_keys(self) -> list[str]:
         """The knobs that are numbers uniform in their logarithm."""
         return [key for key, values in self.knobs.items() if getattr(values, "log", False)]
+
+    def first_settings(self, seed: int) -> list[dict[str, str]]:
+        """Returns values of the lists, by key, for as many trials as try each value once."""
+        rng = random.Random(seed)
+        lists = {
+            key: rng.sample(values.choices, len(values.choices))
+            for key, values in self.knobs.items()
+            if isinstance(values, CategoricalDistribution)
+        }
+        return [
+            {key: str(choices[number % len(choices)]) for key, choices in lists.items()}
+            for number in range(max(map(len, lists.values()), default=0))
+        ]
 
     def suggest(self, trial: optuna.Trial) -> dict[str, Any]:
         """Returns the values that Optuna draws for a trial, by key."""
