@@ -11,10 +11,11 @@ from skimage.data import astronaut
 from made_video import write_video
 from mien.errors import BadInputError, MissingError
 from mien.inference import Analyzer
+from mien.inference.face import Face
 from mien.inference.follow.follower import follow
 from mien.inference.read.sampling import Sampling
 from mien.inference.read.sources import find_sources
-from mien.inference.results import Face, FrameResult
+from mien.inference.results import FrameResult
 from tiny_model import write_tiny_model
 
 FACE = astronaut()[:240, 100:340]

@@ -8,7 +8,8 @@ from typer.testing import CliRunner
 
 from mien.cli import app
 from mien.errors import BadInputError, MissingError
-from mien.inference.results import Face, FrameResult
+from mien.inference.face import Face
+from mien.inference.results import FrameResult
 from mien.inference.write.sinks import CsvRows, open_rows
 from mien.inference.write.tables import read_tracks
 from mien.labels import EXPRESSIONS

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mien.inference.predictions import Tally
     from mien.inference.read.sources import Source
     from mien.inference.results import FrameResult
+    from mien.inference.write import sinks
 
 _MANY = 10
 _ROWS = "next: --csv FILE or --json, for rows; --output FOLDER, to see them drawn"
@@ -155,8 +156,6 @@ def predict(
     from mien.inference import predict as predict_all
     from mien.inference.read.sampling import parse_every, parse_time
     from mien.inference.read.sources import VideoSource
-    from mien.inference.write import sinks
-    from mien.inference.write.pictures import is_file, is_grid
 
     until = None if end is None else parse_time(end)
     sampling = Sampling(*parse_every(every), parse_time(start), until)
@@ -166,24 +165,12 @@ def predict(
     if tables is not None or workers is not None or resume:
         from mien.inference.corpus.worker import VideoSettings
 
-        if csv is not None or parquet is not None:
-            raise UsageError("--tables writes a table per video: leave --csv and --parquet out")
-        if output is None or is_file(output):
-            raise UsageError("--tables, --workers and --resume need a folder: --output DIR")
-        if draw is not None or hide is not None:
-            raise UsageError("--tables draws nothing: leave --draw and --hide out")
-        table = tables or "csv"
-        settings = VideoSettings(
-            model, detector, tta, detect_every, detect_size, sampling, table, min_confidence
-        )
+        _refuse_beside_tables(csv or parquet, draw or hide)
+        how = (model, detector, tta, detect_every, detect_size, sampling, tables or "csv")
+        settings = VideoSettings(*how, min_confidence=min_confidence)
         _write_tables(sources, output, settings, resume, workers or 1, patience, json)
         return
-    if output is None and (draw is not None or hide is not None):
-        raise UsageError("--draw and --hide are for what is drawn: expected --output with them")
-    if output is not None and is_grid(output, sources):
-        need("matplotlib", "plots")
-        if draw is not None:
-            note("--draw has no effect on a grid of face images")
+    _check_drawing(output, sources, draw, hide)
     has_video = any(isinstance(each, VideoSource) for each in sources)
     on_terminal = sys.stdout.isatty() and sys.stderr.isatty()
     # On a terminal a bar, and what it came to, say more than a line per frame of a video.
@@ -191,7 +178,6 @@ def predict(
     has_lines = json or not (has_video and on_terminal)
     has_bar = sys.stderr.isatty() and not (has_lines and sys.stdout.isatty())
     has_bar = has_bar and (has_video or len(sources) >= _MANY)
-    lines_of = sinks.json_lines if json else sinks.text_lines
     analyzer = Analyzer(
         model,
         detector,
@@ -202,13 +188,8 @@ def predict(
         min_confidence=min_confidence,
     )
     with progress_bar(sources, sampling, has_bar) as progress:
-        taking: list[sinks.Sink] = [progress]  # lines go where the bar has sent stdout
-        if has_lines:
-            taking.append(sinks.Lines(sys.stdout, lines_of))
-        elif not in_table:
-            taking.append(sinks.Lines(sys.stdout, _picture_lines))
-        if len(sources) > 1:
-            taking.append(sinks.Lines(sys.stderr, sinks.error_lines))
+        # made here: lines go where the bar has sent stdout
+        taking: list[sinks.Sink] = [progress, *_lines(json, has_lines, in_table, len(sources))]
         tally = predict_all(
             sources,
             analyzer,
@@ -221,14 +202,50 @@ def predict(
             sampling=sampling,
             say=note,
         )
+    _end(tally, len(sources), [path for path in (csv, parquet, output) if path is not None])
+
+
+def _end(tally: "Tally", num_sources: int, written: list[Path]) -> None:
+    """Says what it came to; ends the command with its code if something could not be read."""
     if tally.errors and tally.num_pictures == 1:
         raise BadInputError(tally.errors[0])
-    written = ", ".join(str(path) for path in (csv, parquet, output) if path is not None)
-    tell(*_came_to(tally), f"written: {written}" if written else _ROWS)
+    files = ", ".join(map(str, written))
+    tell(*_came_to(tally), f"written: {files}" if files else _ROWS)
     if tally.errors:
-        if len(sources) == 1:  # a video that broke off
+        if num_sources == 1:  # a video that broke off
             note(tally.errors[0])
         raise typer.Exit(5)
+
+
+def _refuse_beside_tables(table: Path | None, drawing: str | None) -> None:
+    if table is not None:
+        raise UsageError("--tables writes a table per video: leave --csv and --parquet out")
+    if drawing is not None:
+        raise UsageError("--tables draws nothing: leave --draw and --hide out")
+
+
+def _check_drawing(
+    output: Path | None, sources: "list[Source]", draw: str | None, hide: str | None
+) -> None:
+    """Raises UsageError for options without a picture that they could change."""
+    from mien.inference.write.pictures import is_grid
+
+    if output is None and (draw is not None or hide is not None):
+        raise UsageError("--draw and --hide are for what is drawn: expected --output with them")
+    if output is not None and is_grid(output, sources):
+        need("matplotlib", "plots")
+        if draw is not None:
+            note("--draw has no effect on a grid of face images")
+
+
+def _lines(json: bool, has_lines: bool, in_table: bool, num_sources: int) -> "list[sinks.Lines]":
+    """Returns what prints results, and errors among several sources."""
+    from mien.inference.write import sinks
+
+    found = [sinks.Lines(sys.stderr, sinks.error_lines)] if num_sources > 1 else []
+    if has_lines:
+        return [sinks.Lines(sys.stdout, sinks.json_lines if json else sinks.text_lines), *found]
+    return found if in_table else [sinks.Lines(sys.stdout, _picture_lines), *found]
 
 
 def _picture_lines(result: "FrameResult") -> Iterable[str]:
@@ -260,7 +277,7 @@ def _came_to(tally: "Tally") -> list[str]:
 
 def _write_tables(
     sources: "list[Source]",
-    folder: Path,
+    folder: Path | None,
     settings: "VideoSettings",
     resume: bool,
     num_workers: int,
@@ -270,7 +287,10 @@ def _write_tables(
     """Writes a table per video and prints what each came to."""
     from mien.inference.corpus.folder import Corpus, VideoRecord
     from mien.inference.read.sources import VideoSource
+    from mien.inference.write.pictures import is_file
 
+    if folder is None or is_file(folder):
+        raise UsageError("--tables, --workers and --resume need a folder: --output DIR")
     videos = [source for source in sources if isinstance(source, VideoSource)]
     if not videos:
         raise UsageError("--tables, --workers and --resume are for videos: none was found")

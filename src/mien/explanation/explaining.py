@@ -16,9 +16,9 @@ from mien.explanation.network import Activation, Filters, activations, as_batch,
 from mien.explanation.regions import REGIONS, region_map, shares, smooth
 from mien.explanation.saliency import GradCam, PixelContributions, grad_cam, integrated_gradients
 from mien.inference.detection import Detection
+from mien.inference.face import MIN_CONFIDENCE
 from mien.inference.read.inputs import find_picture
 from mien.inference.read.pictures import read_one
-from mien.inference.results import MIN_CONFIDENCE
 from mien.inference.see.crop import cut, place_in_frame
 from mien.inference.see.detectors import create_detector
 from mien.labels import canonical_expression, nearest

@@ -1,12 +1,14 @@
 """Pictures, videos and cameras → faces → rows, and what they are written to."""
 
-from mien.inference.analyzer import Analyzer, Track
+from mien.inference.analyzer import Analyzer
 from mien.inference.detection import Detection, Detector
 from mien.inference.exchange import to_table
+from mien.inference.face import Face
 from mien.inference.predictions import Tally, predict
 from mien.inference.read.sampling import Sampling
 from mien.inference.read.sources import find_sources
-from mien.inference.results import Face, FrameResult
+from mien.inference.results import FrameResult
+from mien.inference.track import Track
 
 __all__ = [
     "Analyzer",

@@ -2,7 +2,6 @@
 
 import os
 import threading
-import time
 import warnings
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
@@ -15,6 +14,7 @@ import numpy as np
 from mien.classifier import Classifier, softmax
 from mien.errors import BadInputError, MissingError, UsageError
 from mien.inference.detection import Detection, Detector, cuttable
+from mien.inference.face import MIN_CONFIDENCE, Face, check_confidence, most_probable
 from mien.inference.follow.cuts import mark_cuts
 from mien.inference.follow.follower import Follower, follow
 from mien.inference.read.camera import Camera, Lost, watch
@@ -23,7 +23,6 @@ from mien.inference.read.inputs import (
     Pixels,
     as_camera,
     find_inputs,
-    find_picture,
     is_camera,
     is_many,
     sources_of,
@@ -32,10 +31,11 @@ from mien.inference.read.overlap import PATIENCE_SECONDS, Handover, ahead
 from mien.inference.read.pictures import read_one, read_pictures
 from mien.inference.read.sampling import Sampling
 from mien.inference.read.sources import PictureSource, VideoSource
-from mien.inference.results import MIN_CONFIDENCE, Face, FrameResult, Reader, most_probable
+from mien.inference.results import FrameResult, Reader
 from mien.inference.see.crop import cut
 from mien.inference.see.detecting import check_every, detect_faces
 from mien.inference.see.detectors import create_detector
+from mien.inference.track import Track
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -268,9 +268,9 @@ class Analyzer:
         found = list(detect_faces([picture], self.detector))
         return self._classify(found, keep_pixels)[0]
 
-    def track(self) -> "Track":
+    def track(self) -> Track:
         """Returns what follows the faces through frames of your own, given one by one."""
-        return Track(self)
+        return Track(self.look)
 
     def _watched(self, camera: Camera, keep_pixels: bool) -> Generator[FrameResult, None, None]:
         stop, frames = threading.Event(), Handover[FrameResult | Lost]()
@@ -345,69 +345,6 @@ class Analyzer:
             by_label,
             min_confidence=self.min_confidence,
         )
-
-
-class Track:
-    """Follows faces through frames that a program takes itself, such as OpenCV's from a camera.
-
-    Each frame is answered at once: smoothing uses the past only.
-
-    Example:
-        >>> from mien import Analyzer
-        >>> track = Analyzer().track()
-        >>> for time_seconds in (0.0, 0.04):
-        ...     result = track.update("examples/astronaut.jpg", time_seconds)
-        >>> [(face.track_id, face.expression) for face in result]
-        [(1, 'happy')]
-    """
-
-    def __init__(self, analyzer: Analyzer) -> None:
-        """Knows nobody yet; `Analyzer.track` makes it."""
-        self._analyzer, self._follower = analyzer, Follower()
-        self._num_frames = 0
-
-    def update(
-        self,
-        frame: Any,
-        time_seconds: float | None = None,
-        *,
-        colour: Colour = "rgb",
-        white: float | None = None,
-    ) -> FrameResult:
-        """Returns what is in the next frame; its faces have `track_id` and `smoothed`.
-
-        Args:
-            frame: Any picture that a call of the analyzer takes.
-            time_seconds: When it was taken, from any beginning, never less than before; the time
-                since this was made, unless given.
-            colour: As a call takes it.
-            white: As a call takes it.
-
-        Raises:
-            MienError: It is no picture, or cannot be read.
-            UsageError: The time goes backwards.
-        """
-        source = find_picture(frame, Pixels(colour, white), "camera")
-        now = time.monotonic() if time_seconds is None else time_seconds
-        picture = replace(read_one(source), frame=self._num_frames, time_seconds=now)
-        try:
-            found = self._analyzer.look(picture)
-            (result,) = self._follower.update(replace(found, source="camera"))
-        except ValueError as error:
-            raise UsageError(str(error)) from error
-        self._num_frames += 1
-        return result
-
-
-def check_confidence(confidence: float) -> float:
-    """Returns below which confidence an expression is marked uncertain.
-
-    Raises:
-        UsageError: It is not 0 to 1.
-    """
-    if not 0 <= confidence <= 1:
-        raise UsageError(f"min_confidence {confidence:g}: expected 0 to 1")
-    return confidence
 
 
 def _weight(frame: FrameResult) -> float:

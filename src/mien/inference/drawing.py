@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
     from PIL.ImageFont import FreeTypeFont, ImageFont
 
-    from mien.inference.results import Face
+    from mien.inference.face import Face
 
 SMALLEST_CANVAS = 480
 """Smaller pictures are enlarged to this longer side, pixels: text needs the room."""

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from mien.inference.analyzer import Analyzer
 from mien.inference.drawing import Detail
+from mien.inference.face import Face
 from mien.inference.hiding import Hiding
 from mien.inference.read.sampling import Sampling
 from mien.inference.read.sources import Source
-from mien.inference.results import Face, FrameResult
+from mien.inference.results import FrameResult
 from mien.inference.write.pictures import open_drawings
 from mien.inference.write.sinks import Sink, Table, create_table
 

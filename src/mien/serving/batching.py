@@ -12,7 +12,8 @@ import numpy as np
 from mien.errors import BadInputError
 from mien.inference.analyzer import Analyzer
 from mien.inference.detection import Detection, Detector
-from mien.inference.results import Face, FrameResult
+from mien.inference.face import Face
+from mien.inference.results import FrameResult
 from mien.serving.decoding import Decoded, Decoder, PixelBudget, Room
 from mien.serving.metrics import Metrics
 from mien.serving.settings import Settings

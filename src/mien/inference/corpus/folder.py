@@ -20,10 +20,10 @@ from pydantic import TypeAdapter
 
 from mien.errors import BadInputError, UsageError
 from mien.files import write_whole
-from mien.inference.analyzer import check_confidence
 from mien.inference.corpus.pool import PATIENCE_SECONDS, run_tasks
 from mien.inference.corpus.summary import VideoSummary, summary_columns, summary_rows
 from mien.inference.corpus.worker import Finished, Reached, Task, VideoSettings, write_error
+from mien.inference.face import check_confidence
 from mien.inference.read.sources import VideoSource
 from mien.inference.results import Reader
 from mien.inference.see.detecting import check_every

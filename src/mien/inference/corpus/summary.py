@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from mien.inference.results import Face, FrameResult
+from mien.inference.face import Face
+from mien.inference.results import FrameResult
 
 OVERALL = 0
 """The `track_id` of the summary of all faces of a video together."""

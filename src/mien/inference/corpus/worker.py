@@ -12,10 +12,11 @@ from pathlib import Path
 from mien.errors import MienError
 from mien.inference.analyzer import Analyzer
 from mien.inference.corpus.summary import VideoSummarizer, VideoSummary
+from mien.inference.face import MIN_CONFIDENCE
 from mien.inference.read.sampling import Sampling
 from mien.inference.read.sources import VideoSource
 from mien.inference.read.video import pulse
-from mien.inference.results import MIN_CONFIDENCE, FrameResult, Reader
+from mien.inference.results import FrameResult, Reader
 from mien.inference.write.sinks import Table, open_rows
 from mien.processes import end_with_parent
 

@@ -20,7 +20,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from mien.errors import UsageError
 from mien.labels import nearest
 from mien.recipes import Recipe, load_recipe
-from mien.recipes.recipe import parse_recipe, parse_value, put
+from mien.recipes.loading import parse_recipe, parse_value, put
 
 Distribution = CategoricalDistribution | FloatDistribution | IntDistribution
 
