@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from mien.errors import BadInputError, MissingError
-from mien.model_folder import METADATA_KEY, NETWORK, parse_config, resolve, verify
+from mien.model_folder import METADATA_KEY, NETWORK, ModelConfig, parse_config, resolve, verify
 from mien.pictures import to_grey
 from mien.sessions import open_session
 from mien.views import centre_crop, count_test_time_views, test_time_views
@@ -41,11 +41,11 @@ class Classifier:
             MissingError: No such model.
             BadInputError: The folder is damaged.
         """
-        self.folder = resolve(model)
+        self.folder: Path = resolve(model)
         path = self.folder / NETWORK
         if not path.is_file():
             raise MissingError(f"{path}: not found; the model folder is incomplete")
-        self.digest = verify(path)
+        self.digest: str = verify(path)
         try:
             self._session = open_session(path, num_threads)
         except Exception as error:  # onnxruntime raises its own, unrelated, classes
@@ -56,8 +56,8 @@ class Classifier:
             raise BadInputError(f"{path}: its metadata is not UTF-8 text") from error
         if METADATA_KEY not in metadata:
             raise BadInputError(f"{path}: holds no mien metadata; was it exported by mien?")
-        self.config = parse_config(metadata[METADATA_KEY], str(path))
-        self.labels = self.config.labels
+        self.config: ModelConfig = parse_config(metadata[METADATA_KEY], str(path))
+        self.labels: tuple[str, ...] = self.config.labels
         self._check_network(path)
 
     def num_views(self, tta: bool) -> int:

@@ -11,7 +11,7 @@ import hashlib
 import json
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -36,7 +36,7 @@ class CropGeometry(BaseModel):
     FER2013's framing, as fitted in docs/crop-geometry.md.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid")
 
     scale: float = Field(default=0.98, gt=0, le=4)
     offset_x: float = Field(default=0.0, ge=-1, le=1)
@@ -69,7 +69,7 @@ class TrainingRecord(BaseModel):
         selection_tta: As `selection`, with test-time views.
     """
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="allow")
 
     epoch: int = 0
     train_split: str = ""
@@ -114,7 +114,7 @@ class ModelConfig(BaseModel):
         training: What it was trained on and how.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal[1] = 1
     architecture: str

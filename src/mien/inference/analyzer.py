@@ -106,18 +106,20 @@ class Analyzer:
             BadInputError: The model is damaged.
             UsageError: No such detector; a number is out of range.
         """
-        self.detect_every = check_every(detect_every)
+        self.detect_every: int = check_every(detect_every)
         if isinstance(detector, str):
             detector = create_detector(detector, detect_size, num_threads)
         elif detect_size is not None:
             raise UsageError("detect_size: expected a detector's name with it, not a detector")
-        self.detector = detector
-        self.classifier = model if isinstance(model, Classifier) else Classifier(model, num_threads)
-        self.labels = self.classifier.labels
-        self.reader = Reader(self.labels, self.classifier.digest[:16])
-        self.tta = tta
-        self.patience_seconds = patience_seconds
-        self.min_confidence = check_confidence(min_confidence)
+        self.detector: Detector = detector
+        self.classifier: Classifier = (
+            model if isinstance(model, Classifier) else Classifier(model, num_threads)
+        )
+        self.labels: tuple[str, ...] = self.classifier.labels
+        self.reader: Reader = Reader(self.labels, self.classifier.digest[:16])
+        self.tta: bool = tta
+        self.patience_seconds: float = patience_seconds
+        self.min_confidence: float = check_confidence(min_confidence)
 
     @overload
     def __call__(

@@ -5,7 +5,7 @@ Answers are made by `FrameResult.to_dict`; the models here only describe them.
 
 import json
 from http import HTTPStatus
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -61,7 +61,7 @@ _PROBLEMS = {
 
 
 class _Answer(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
 
 class Problem(_Answer):
