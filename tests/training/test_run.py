@@ -175,7 +175,8 @@ def test_export_writes_either_epoch(run, tmp_path):
 
 
 def test_early_stopping_stops_and_keeps_the_best(data, tmp_path):
-    recipe = small("train.epochs=20", "train.patience=2", "train.keep=best", "optimizer.lr=1e-9")
+    words = ("train.epochs=20", "train.patience=2", "train.keep=best", "optimizer.lr=1e-9")
+    recipe = small(*words, recipe="logistic")
     recipe = recipe.model_copy(
         update={"schedule": recipe.schedule.model_copy(update={"name": "constant"})}
     )
@@ -195,7 +196,8 @@ def test_a_set_without_splits_holds_a_part_out(tmp_path):
 
 
 def test_dropped_expressions_shrink_the_head(data, tmp_path):
-    run = train(small("train.epochs=1", "data.drop=['disgust','fear']"), data, tmp_path / "run")
+    recipe = small("train.epochs=1", "data.drop=['disgust','fear']", recipe="logistic")
+    run = train(recipe, data, tmp_path / "run")
     classifier = Classifier(run)
     assert classifier.labels == ("angry", "happy", "sad", "surprise", "neutral")
     assert load_file(run / "model" / "model.safetensors")["head.weight"].shape[0] == 5
