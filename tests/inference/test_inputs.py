@@ -1,8 +1,9 @@
 """Every kind of thing that people have in their hands, and what a call makes of it."""
 
 import io
+import queue
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from fake_camera import HttpCamera
 from made_video import write_video
 from mien.errors import BadInputError, MienError, MissingError, UsageError
 from mien.inference import Analyzer, FrameResult
-from mien.inference.read.camera import find_camera
+from mien.inference.read.camera import Lost, find_camera
 from tiny_model import write_tiny_model
 
 RGB = astronaut()[:256, 100:356]
@@ -38,6 +39,27 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "rubbish.jpg").write_bytes(b"rubbish")
     write_video(folder / "clip.mp4", [RGB] * 3, [Fraction(i, 25) for i in range(3)])
     return folder
+
+
+class Queue:
+    """A handover that passes nothing over, so that a test sees every item."""
+
+    def __class_getitem__(cls, _: object) -> type["Queue"]:
+        return cls
+
+    def __init__(self) -> None:
+        self._items: queue.Queue[tuple[object] | None] = queue.Queue()
+
+    def fill(self, items: Iterator[object]) -> None:
+        for item in items:
+            self._items.put((item,))
+        self._items.put(None)
+
+    def take(self) -> tuple[object] | None:
+        return self._items.get()
+
+    def leave(self) -> None:
+        pass
 
 
 def png(picture: np.ndarray | Image.Image = RGB, kind: str = "PNG", **options: Any) -> bytes:
@@ -218,6 +240,21 @@ def test_a_camera_gives_results_that_follow_faces_until_it_is_closed(analyzer: A
         assert second.time_seconds > first.time_seconds
         assert first.draw().shape[2] == 3
         results.close()
+
+
+def test_who_is_seen_after_a_camera_dropped_is_somebody_new(
+    analyzer: Analyzer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def watch(camera: object, stop: object) -> Iterator[FrameResult | Lost]:
+        yield FrameResult.of_pixels("camera", RGB, 0, 0.0)
+        yield Lost("dropped", 0.5)
+        yield FrameResult.of_pixels("camera", RGB, 1, 60.0)
+
+    monkeypatch.setattr("mien.inference.analyzer.watch", watch)
+    monkeypatch.setattr("mien.inference.analyzer.Handover", Queue)
+    before, lost, after = analyzer(find_camera("rtsp://door.local"))
+    assert lost.error == "dropped"
+    assert (before[0].track_id, after[0].track_id) == (1, 2)
 
 
 def test_the_number_of_a_camera_is_its_device(

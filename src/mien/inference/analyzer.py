@@ -176,13 +176,18 @@ class Analyzer:
             BadInputError: The one picture is none, or is damaged; of several the result says so.
             UsageError: It is nothing of the above.
         """
-        if is_camera(given) or (is_many(given) and isinstance(given, Iterator)):
+        many = is_many(given)
+        if is_camera(given) or (many and isinstance(given, Iterator)):
             return self.results(given, sampling, True, colour=colour, white=white)
         pixels = Pixels(colour, white)
-        sources = list(find_inputs(given, pixels)) if is_many(given) else sources_of(given, pixels)
-        if isinstance(first := sources[0] if sources else None, PictureSource) and (
-            not is_many(given)
-            and (not isinstance(given, str | os.PathLike) or first.content == Path(given))
+        sources = list(find_inputs(given, pixels)) if many else sources_of(given, pixels)
+        if (
+            not many
+            and isinstance(first := sources[0], PictureSource)
+            and (
+                # a folder or a pattern names pictures at other paths than its own
+                not isinstance(given, str | os.PathLike) or first.content == Path(given)
+            )
         ):
             return self.look(read_one(first))
         in_memory = any(
@@ -190,7 +195,7 @@ class Analyzer:
             for source in sources
         )
         found = list(self.results(sources, sampling, keep_pixels=in_memory))
-        if not is_many(given) and len(found) == 1 and found[0].error is not None:
+        if not many and len(found) == 1 and found[0].error is not None:
             raise BadInputError(found[0].error)
         return found
 
@@ -283,6 +288,7 @@ class Analyzer:
         try:
             while (item := frames.take()) is not None:
                 if isinstance(item[0], Lost):
+                    follower.interrupt()
                     yield FrameResult(camera.name, error=item[0].error, reader=self.reader)
                     continue
                 yield from follower.update(self.look(item[0], keep_pixels))
