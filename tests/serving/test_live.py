@@ -152,6 +152,7 @@ def test_a_file_ends_and_latecomers_see_its_last_frame(
     for row in [*seen, empty]:
         assert row["source"] == str(clip)
         assert float(row["time_seconds"]) == int(row["frame"]) / 10
+        assert row["model"] == analyzer.classifier.digest[:16]
     assert {row["track_id"] for row in seen} == {"1"}
     assert all(row["smoothed_happy"] for row in seen)
     assert (empty["frame"], empty["expression"], empty["error"]) == ("7", "", "")

@@ -7,7 +7,7 @@ import math
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -107,7 +107,7 @@ class LiveCamera:
             self._viewers[event] = asyncio.get_running_loop()
         try:
             with suppress(WebSocketDisconnect):  # it left in the middle of a frame
-                await first_done(self._send(websocket, event), departure(websocket))
+                await first_done(self._send(websocket, event), departure(websocket.receive))
         finally:
             with self._lock:
                 del self._viewers[event]
@@ -167,8 +167,7 @@ class LiveCamera:
 
     def _read(self, frame: FrameResult, follower: Follower) -> None:
         """Reads the expressions in a frame, and tells everybody."""
-        assert frame.rgb is not None
-        (result,) = follower.update(replace(frame, faces=tuple(self._analyzer(frame.rgb))))
+        (result,) = follower.update(self._analyzer.look(frame))
         self._write(result)
         text = json.dumps({**result.to_dict(), "state": "running"}, allow_nan=False)
         shown = result if self._hider is None else self._hider.hide(result)

@@ -158,7 +158,7 @@ async def _wait(
         HTTPException: 499 if the client left, 503 after `seconds`.
     """
     results = asyncio.create_task(_all(answers))
-    leaving = asyncio.create_task(departure(request))
+    leaving = asyncio.create_task(departure(request.receive))
     try:
         done, _ = await asyncio.wait(
             {results, leaving}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED

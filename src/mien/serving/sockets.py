@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import TypeVar
 
-from starlette.requests import Request
+from starlette.types import Receive
 from starlette.websockets import WebSocket
 
 from mien.serving.security import SUBPROTOCOL
@@ -18,9 +18,9 @@ async def accept(websocket: WebSocket) -> None:
     await websocket.accept(SUBPROTOCOL if offered else None)
 
 
-async def departure(connection: Request | WebSocket) -> None:
-    """Returns when the other side has left; what it says is ignored."""
-    while not (await connection.receive())["type"].endswith(".disconnect"):
+async def departure(receive: Receive) -> None:
+    """Returns when the other side of a connection has left; what it says is ignored."""
+    while not (await receive())["type"].endswith(".disconnect"):
         pass
 
 

@@ -24,7 +24,7 @@ from mien.serving.film import SOURCE, Film, FilmFrame
 from mien.serving.problems import client_left
 from mien.serving.service import Service
 from mien.serving.settings import Settings
-from mien.serving.sockets import first_done
+from mien.serving.sockets import departure, first_done
 from mien.serving.uploads import save_video
 
 MEDIA_TYPE = "application/x-ndjson"
@@ -46,7 +46,7 @@ async def answer_video(request: Request, service: Service) -> "LinesResponse":
     async def first() -> dict[str, Any]:
         return await anext(lines)
 
-    beginnings = await first_done(first(), _until_left(request.receive))
+    beginnings = await first_done(first(), departure(request.receive))
     beginning = beginnings[0]
     if beginning is None or len(beginnings) > 1:
         await lines.aclose()
@@ -67,7 +67,7 @@ class LinesResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Sends the answer, until the client leaves or does not read it any more."""
         async with aclosing(self._rest):
-            await first_done(self._send(send), _until_left(receive))
+            await first_done(self._send(send), departure(receive))
 
     async def _send(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
@@ -85,11 +85,6 @@ class LinesResponse(Response):
 
 def _line(page: dict[str, Any]) -> bytes:
     return json.dumps(page, allow_nan=False, separators=(",", ":")).encode() + b"\n"
-
-
-async def _until_left(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 async def _read(request: Request, service: Service) -> Lines:
