@@ -1,0 +1,115 @@
+"""Reports and comparisons as tables in the terminal."""
+
+from typing import TYPE_CHECKING
+
+from mien.cli.output import print_parts
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from mien.evaluation import Comparison, Report, VotesReport
+
+
+def print_report(title: str, report: "Report") -> None:
+    """Prints a report below a title; what is measured by votes comes first."""
+    if report.votes is not None:
+        _print_votes(f"{title}, against the annotators", report.votes)
+        title += ", against the faces' own labels"
+    overall = _table()
+    overall.add_row("faces", f"{report.num_faces:,}", f"views of each: {report.num_views}")
+    _add_accuracies(overall, report)
+    overall.add_row("macro precision", f"{report.macro_precision:.4f}")
+    overall.add_row("macro recall", f"{report.macro_recall:.4f}")
+    overall.add_row("macro F1", f"{report.macro_f1:.4f}")
+    overall.add_row("log loss", f"{report.log_loss:.4f}")
+    overall.add_row("calibration error", f"{report.ece:.4f}", "15 equal-mass bins")
+    print_parts(title, overall, *_class_tables(report), _coverage_table(report))
+
+
+def _print_votes(title: str, votes: "VotesReport") -> None:
+    alarms = _table("", "faces", "share", "95 % interval")
+    for name, share in votes.clear_faces.items():
+        interval = _interval(share.ci95)
+        alarms.add_row(name, f"{share.count}", f"{share.share:.4f}", interval)
+    head = (
+        f"clear faces, at least 8 of 10 votes: {votes.num_clear_neutral:,} neutral, "
+        f"{votes.num_clear_expression:,} of another expression"
+    )
+    overall = _table()
+    left_out = (
+        f"left out: {votes.num_undecided} undecided, {votes.num_contempt} contempt, "
+        f"{votes.num_unknown} unknown or no face"
+    )
+    overall.add_row("faces", f"{votes.num_faces:,}", left_out)
+    _add_accuracies(overall, votes)
+    floor = f"the votes' own entropy {votes.vote_entropy:.4f}, divergence {votes.kl_divergence:.4f}"
+    overall.add_row("cross-entropy", f"{votes.cross_entropy:.4f}", floor)
+    overall.add_row("calibration error", f"{votes.ece:.4f}", "15 equal-mass bins")
+    overall.add_row("label is the majority", f"{votes.label_agreement:.4f}")
+    print_parts(title, overall, head, alarms, *_class_tables(votes), _coverage_table(votes))
+
+
+def _add_accuracies(table: "Table", report: "Report | VotesReport") -> None:
+    interval = f"95 % interval {_interval(report.accuracy_ci95)}"
+    table.add_row("accuracy", f"{report.accuracy:.4f}", interval)
+    table.add_row("balanced accuracy", f"{report.balanced_accuracy:.4f}")
+
+
+def _class_tables(report: "Report | VotesReport") -> "tuple[Table, Table]":
+    classes = _table("", "precision", "recall", "F1", "faces")
+    confusion = _table("true ↓  taken for →", *report.per_class)
+    for (name, scores), row in zip(report.per_class.items(), report.confusion, strict=True):
+        ratios = (f"{ratio:.3f}" for ratio in (scores.precision, scores.recall, scores.f1))
+        classes.add_row(name, *ratios, f"{scores.support:,}")
+        confusion.add_row(name, *map(str, row))
+    return classes, confusion
+
+
+def _coverage_table(report: "Report | VotesReport") -> "Table":
+    """Returns how many faces are answered, and rightly, with each --min-confidence."""
+    table = _table("min. confidence", "answered", "right", "95 % interval")
+    for row in report.coverages:
+        if row.accuracy is not None and row.accuracy_ci95 is not None:
+            right, interval = f"{row.accuracy:.4f}", _interval(row.accuracy_ci95)
+            table.add_row(f"{row.min_confidence:g}", f"{row.coverage:.4f}", right, interval)
+    return table
+
+
+def print_comparison(comparison: "Comparison") -> None:
+    """Prints the differences to the first model, and the groups that differ by seed alone."""
+    heads = ("accuracy", "95 % interval", "it alone", "first alone", "McNemar p")
+    differences = _table("model", *heads)
+    for each in comparison.differences:
+        differences.add_row(
+            each.model,
+            f"{each.accuracy_difference:+.4f}",
+            _interval(each.accuracy_difference_ci95, "+.4f"),
+            f"{each.num_only_model_right:,}",
+            f"{each.num_only_reference_right:,}",
+            f"{each.mcnemar_p:.3g}",
+        )
+    reference = comparison.differences[0].reference
+    print_parts(f"differences to {reference}, on the same faces", differences)
+    for group in comparison.groups:
+        figures = _table("", "mean ± SD")
+        for name, mean in group.mean.items():
+            figures.add_row(name.replace("_", " "), f"{mean:.4f} ± {group.sd[name]:.4f}")
+        seeds = ", ".join(map(str, group.seeds))
+        title = f"seeds {seeds} of one recipe (n = {len(group.seeds)}): {', '.join(group.models)}"
+        print_parts(title, figures)
+
+
+def _interval(ends: tuple[float, float], form: str = ".4f") -> str:
+    return f"{ends[0]:{form}} to {ends[1]:{form}}"
+
+
+def _table(*heads: str) -> "Table":
+    """Returns a table with the first column on the left; without heads it has none."""
+    from rich.table import Table
+
+    table = Table(box=None, show_header=bool(heads), padding=(0, 1), pad_edge=False)
+    for head in heads[:1]:
+        table.add_column(head, overflow="fold")  # a model's name stays whole
+    for head in heads[1:]:
+        table.add_column(head, justify="right", no_wrap=True)
+    return table
