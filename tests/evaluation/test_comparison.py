@@ -23,7 +23,7 @@ def evaluation(name, right, seed=None, lr=0.1, train_hash="t", truth=None, label
     training = {} if seed is None else {"recipe": recipe(seed, lr), "train_hash": train_hash}
     config = ModelConfig(architecture="logistic", labels=labels, training=training)
     return Evaluation(
-        name, config, logits, truth, score(logits, truth, labels), truth_of(truth, None)
+        name, config, labels, logits, truth, score(logits, truth, labels), truth_of(truth, None)
     )
 
 

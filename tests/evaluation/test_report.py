@@ -122,6 +122,7 @@ def test_a_set_may_lack_classes_of_the_model(tmp_path, faces):
     assert report.per_class["happy"].support == len(some)
     assert report.per_class["angry"].support == 0
     assert report.balanced_accuracy == report.per_class["happy"].recall == report.accuracy
+    assert report.macro_recall == report.balanced_accuracy < 1  # others are predicted too
 
 
 def test_only_classes_with_faces_need_be_known_to_the_model(tmp_path, faces):

@@ -90,6 +90,11 @@ def print_comparison(comparison: "Comparison") -> None:
         )
     reference = comparison.differences[0].reference
     print_parts(f"differences to {reference}, on the same faces", differences)
+    for model, names in comparison.left_out.items():
+        print_parts(
+            f"{model} knows {', '.join(names)} too: its probabilities here are of "
+            f"{', '.join(comparison.classes)} alone"
+        )
     for group in comparison.groups:
         figures = _table("", "mean ± SD")
         for name, mean in group.mean.items():

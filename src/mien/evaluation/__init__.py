@@ -2,7 +2,7 @@
 
 from mien.evaluation.calibration import fit_temperature
 from mien.evaluation.comparison import Comparison, compare
-from mien.evaluation.faces import honesty_warning, read_for_model
+from mien.evaluation.faces import honesty_warning, read_for_model, read_for_models
 from mien.evaluation.metrics import wilson_interval
 from mien.evaluation.report import Evaluation, Report, collect, evaluate, score
 from mien.evaluation.votes import Truth, VotesReport, score_votes, truth_of
@@ -19,6 +19,7 @@ __all__ = [
     "fit_temperature",
     "honesty_warning",
     "read_for_model",
+    "read_for_models",
     "score",
     "score_votes",
     "truth_of",

@@ -61,13 +61,22 @@ class Group:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The difference of each model to the first, and groups of models that differ by seed alone."""
+    """How models did on the same faces.
 
+    Attributes:
+        classes: Those that were compared: the ones that all models know.
+        left_out: The other classes of each model that has some; its probabilities are without them.
+        differences: Of each model to the first.
+        groups: Models that differ by their training seed alone.
+    """
+
+    classes: tuple[str, ...]
+    left_out: dict[str, tuple[str, ...]]
     differences: tuple[Difference, ...]
     groups: tuple[Group, ...]
 
     def to_json_dict(self) -> dict[str, Any]:
-        """Returns differences and groups as JSON's types."""
+        """Returns the comparison as JSON's types."""
         return json.loads(json.dumps(asdict(self)))
 
 
@@ -78,7 +87,8 @@ def compare(evaluations: Sequence[Evaluation]) -> Comparison:
         evaluations: Of two models or more; the first is the reference.
 
     Raises:
-        ValueError: There are fewer than two, or they are of different faces.
+        ValueError: There are fewer than two, or they are of different faces or classes;
+            `read_for_models` and the `classes` of `collect` make them the same.
 
     Example:
         >>> from mien.data import read
@@ -94,8 +104,16 @@ def compare(evaluations: Sequence[Evaluation]) -> Comparison:
     truth = [_true_names(evaluation) for evaluation in evaluations]
     if any(names != truth[0] for names in truth):
         raise ValueError("the models were evaluated on different faces")
+    if any(set(each.label_names) != set(first.label_names) for each in others):
+        raise ValueError("the models were evaluated on different classes")
+    left_out = {
+        each.model: tuple(set_aside)
+        for each in evaluations
+        if (set_aside := [name for name in each.config.labels if name not in each.label_names])
+    }
     differences = (_difference(first, other) for other in others)
-    return Comparison(tuple(differences), tuple(group_seeds(evaluations)))
+    groups = group_seeds(evaluations)
+    return Comparison(first.label_names, left_out, tuple(differences), tuple(groups))
 
 
 def mcnemar_exact(num_only_first: int, num_only_second: int) -> float:
@@ -194,4 +212,4 @@ def _recipe_and_seed(config: ModelConfig) -> tuple[str, int | None]:
 
 
 def _true_names(evaluation: Evaluation) -> list[str]:
-    return [evaluation.config.labels[label] for label in evaluation.labels]
+    return [evaluation.label_names[label] for label in evaluation.labels]

@@ -112,7 +112,10 @@ def class_reports(confusion: np.ndarray, label_names: tuple[str, ...]) -> dict[s
 
 
 def balanced_accuracy(confusion: np.ndarray) -> float:
-    """Returns the mean recall over the classes that have faces, from a confusion matrix."""
+    """Returns the mean recall over the classes that have faces, from a confusion matrix.
+
+    It is macro recall too, as scikit-learn gives it with the classes that occur as its `labels`.
+    """
     return float(class_scores(confusion).recall[confusion.sum(axis=1) > 0].mean())
 
 
@@ -120,8 +123,8 @@ def macro_mean(values: np.ndarray, confusion: np.ndarray) -> float:
     """Returns the mean of per-class `values` over the classes that occur.
 
     A class occurs if it is in the labels or was predicted; one that is predicted but has no face
-    counts with its zeros, one that is neither is left out (scikit-learn's `average="macro"`). So
-    macro recall may be lower than balanced accuracy on a set that lacks some of the classes.
+    counts with its zeros, one that is neither is left out (scikit-learn's `average="macro"`).
+    Recall needs no such mean: of a class without faces there is none, see `balanced_accuracy`.
     """
     return float(values[(confusion.sum(axis=0) + confusion.sum(axis=1)) > 0].mean())
 

@@ -94,7 +94,7 @@ def write_report(
         BadInputError: The folder cannot be written.
     """
     folder = Path(folder)
-    report, names = evaluation.report, evaluation.config.labels
+    report, names = evaluation.report, evaluation.label_names
     title = f"{evaluation.model}\n{data_name}"
     scores = report.per_class.values()
     bins = calibration_bins(evaluation.logits, evaluation.labels)
@@ -186,7 +186,7 @@ def surest_mistakes(evaluation: Evaluation, faces: FaceSet) -> list[Mistake]:
         faces: The faces it was given.
     """
     probabilities = softmax(evaluation.logits.astype(np.float64))
-    names = evaluation.config.labels
+    names = evaluation.label_names
     found = find_disagreements(probabilities, evaluation.labels)[:MOST_MISTAKES]
     shared = len(faces.sources) == 1
     return [
