@@ -72,7 +72,9 @@ def test_json_of_several_models_names_them_and_their_differences(tmp_path, model
     other = write_tiny_model(tmp_path / "other", input_size=48, seed=1)
     options = ["--data", data, "--split", "PrivateTest", "--tta", "--json"]
     document = json.loads(run(model, other, *options).stdout)
-    assert list(document) == ["models", "classes", "left_out", "differences", "groups"]
+    assert list(document) == [
+        *("models", "classes", "left_out", "differences", "differences_by_votes", "groups"),
+    ]
     assert (document["classes"], document["left_out"]) == (list(EXPRESSIONS), {})
     reports = document["models"]
     assert [report.pop("model") for report in reports] == [str(model), str(other)]
@@ -123,6 +125,11 @@ def test_every_model_looks_at_the_faces_once(tmp_path, model, data, monkeypatch)
         "reliability.png",
         "report.html",
         "report.json",
+    ]
+    comparison = ["accuracies.png", "comparison.html", "comparison.json", "model", "other"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        *comparison,
+        "recalls.png",
     ]
     for folder in ("model", "other"):
         assert sorted(path.name for path in (tmp_path / "out" / folder).iterdir()) == names

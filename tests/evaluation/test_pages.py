@@ -13,7 +13,8 @@ from PIL import Image
 from drawn_faces import drawn_set
 from mien.data import FaceSet
 from mien.errors import BadInputError
-from mien.evaluation import collect
+from mien.evaluation import collect, compare
+from mien.evaluation.comparison_pages import write_comparison
 from mien.evaluation.pages import (
     LARGEST_FACE,
     MOST_MISTAKES,
@@ -176,3 +177,38 @@ def test_votes_stand_first_on_the_page(tmp_path):
     expected = [f"{together.count}", f"{together.share:.2%}", f"{low:.2%} to {high:.2%}"]
     assert ["neutral read together", *expected] in cells
     assert json.loads((tmp_path / "out/report.json").read_text())["votes"]["num_faces"] == 40
+
+
+def test_the_page_of_several_models_holds_their_figures_and_differences(tmp_path):
+    """With votes: those first, and the differences against both truths."""
+    images, labels = drawn_set(40, seed=4)
+    votes = np.tile([0, 0, 0, 0, 2, 0, 8, 0, 0, 0], (40, 1))
+    rows = np.arange(40, dtype=np.int64)
+    faces = FaceSet(images, labels, EXPRESSIONS, rows, ("set.csv",), votes=votes)
+    evaluations = [
+        collect(write_tiny_model(tmp_path / name, seed=seed), faces)
+        for seed, name in enumerate(("first", "second"))
+    ]
+    comparison = compare(evaluations)
+    page = write_comparison(
+        tmp_path / "out", ["<a>", "b"], evaluations, comparison, "set", [["<i>"], []]
+    )
+    assert sorted(path.name for path in page.parent.iterdir()) == [
+        *("accuracies.png", "comparison.html", "comparison.json", "recalls.png"),
+    ]
+    root = parse(page.read_text())
+    heads = [head.text for head in root.iter("h2")]
+    assert heads[:2] == ["Against the annotators' votes", "Against the faces' own labels"]
+    assert heads[2] == "Differences to <a>, against the annotators' majority"
+    pictures = [decoded(image.get("src")) for image in root.iter("img")]
+    names = ("accuracies.png", "recalls.png")
+    assert pictures == [(page.parent / name).read_bytes() for name in names]
+    assert any("".join(p.itertext()) == "Mind, <a>: <i>." for p in root.iter("p"))
+    assert [link.get("href") for link in root.iter("a")] == ["%3Ca%3E/report.html", "b/report.html"]
+    document = json.loads((page.parent / "comparison.json").read_text())
+    assert [each["model"] for each in document["models"]] == [each.model for each in evaluations]
+    agree = [(each.logits.argmax(axis=1) == 6).mean() for each in evaluations]
+    (by_votes,) = document["differences_by_votes"]
+    assert by_votes["accuracy_difference"] == pytest.approx(agree[1] - agree[0])
+    cells = [["".join(cell.itertext()) for cell in row] for row in root.iter("tr")]
+    assert any(row[:2] == ["b", f"{agree[1] - agree[0]:+.4f}"] for row in cells)

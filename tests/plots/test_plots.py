@@ -11,10 +11,12 @@ from drawn_faces import drawn_set
 from mien.errors import BadInputError, UsageError
 from mien.labels import COLOURS, EXPRESSIONS
 from mien.plots import (
+    draw_accuracies,
     draw_class_counts,
     draw_class_scores,
     draw_confusion,
     draw_face_grid,
+    draw_recalls,
     draw_reliability,
     draw_runs,
     write_figure,
@@ -223,3 +225,37 @@ def test_other_endings_and_places_are_refused(tmp_path):
     with pytest.raises(BadInputError, match="cannot be written"):
         write_figure(figure, tmp_path / "file" / "a.png")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_accuracies_and_differences_stand_beside_one_another():
+    figure = draw_accuracies(
+        ["a", "b", "$c"],
+        [0.6, 0.7, 0.5],
+        [(0.55, 0.65), (0.66, 0.74), (0.5, 0.5)],
+        [0.1, -0.1],
+        [(0.05, 0.15), (-0.2, 0.0)],
+        "set.csv",
+    )
+    assert figure.get_suptitle() == "set.csv"
+    left, right = figure.axes
+    assert tick_labels(left.yaxis) == ["a", "b", r"\$c"]
+    assert left.lines[0].get_xdata() == pytest.approx([60, 70, 50])
+    assert right.lines[0].get_xdata() == pytest.approx([10, -10])
+    assert right.lines[0].get_ydata() == pytest.approx([1, 2])  # beside their models
+    assert right.get_xlabel().startswith("difference to a (points)")
+    with pytest.raises(ValueError, match="two models or more"):
+        draw_accuracies(["a"], [0.6], [(0.5, 0.7)], [], [], "set.csv")
+
+
+def test_recalls_of_models_are_told_apart_and_classes_without_faces_left_free():
+    recalls = [[0.5, 0.0, 1.0], [0.25, 0.0, 0.75]]
+    figure = draw_recalls(["a", "b"], recalls, [10, 0, 4], ["sad", "fear", "happy"], "set.csv")
+    (axes,) = figure.axes
+    first, second = axes.lines[:2]
+    assert first.get_ydata() == pytest.approx([50, 100])
+    assert second.get_ydata() == pytest.approx([25, 75])
+    assert np.rint(first.get_xdata()).tolist() == [0, 2]
+    assert (first.get_marker(), first.get_color()) != (second.get_marker(), second.get_color())
+    assert legend_of(figure) == ["a", "b"]
+    with pytest.raises(ValueError, match="of each class from each model"):
+        draw_recalls(["a"], [[0.5]], [10, 0], ["sad", "fear"], "set.csv")

@@ -59,7 +59,7 @@ Json = Annotated[
     typer.Option(
         "--json",
         help="Print JSON; of several models the keys models, classes, left_out, differences, "
-        "groups.",
+        "differences_by_votes, groups.",
     ),
 ]
 
@@ -88,6 +88,7 @@ def evaluate(
         need("matplotlib", "plots")
         need("jinja2", "plots")
     from mien.evaluation import collect, compare, read_for_models
+    from mien.evaluation.comparison import comparison_document
     from mien.model_folder import read_config, resolve
 
     configs = [read_config(resolve(model)) for model in models]
@@ -112,8 +113,7 @@ def evaluate(
         if as_json:
             print_json(evaluations[0].report.to_json_dict())
     elif as_json:
-        reports = [{"model": e.model, **e.report.to_json_dict()} for e in evaluations]
-        print_json({"models": reports, **comparison.to_json_dict()})
+        print_json(comparison_document(evaluations, comparison))
     else:
         print_comparison(comparison)
     first = max(evaluations, key=lambda each: _judged(each.report).accuracy)
@@ -128,6 +128,13 @@ def evaluate(
         folders = [output] if comparison is None else report_folders(output, models)
         for folder, evaluation, name, each in zip(folders, evaluations, names, judged, strict=True):
             page = write_report(folder, evaluation, each.faces, name, each.notes)
+            note(f"written: {page}")
+        if comparison is not None:
+            from mien.evaluation.comparison_pages import write_comparison
+
+            remarks = [each.notes for each in judged]
+            called = [folder.name for folder in folders]
+            page = write_comparison(output, called, evaluations, comparison, names[0], remarks)
             note(f"written: {page}")
 
 

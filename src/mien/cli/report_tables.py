@@ -1,5 +1,6 @@
 """Reports and comparisons as tables in the terminal."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mien.cli.output import print_parts
@@ -8,6 +9,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from mien.evaluation import Comparison, Report, VotesReport
+    from mien.evaluation.comparison import Difference
 
 
 def print_report(title: str, report: "Report") -> None:
@@ -77,19 +79,11 @@ def _coverage_table(report: "Report | VotesReport") -> "Table":
 
 def print_comparison(comparison: "Comparison") -> None:
     """Prints the differences to the first model, and the groups that differ by seed alone."""
-    heads = ("accuracy", "95 % interval", "it alone", "first alone", "McNemar p")
-    differences = _table("model", *heads)
-    for each in comparison.differences:
-        differences.add_row(
-            each.model,
-            f"{each.accuracy_difference:+.4f}",
-            _interval(each.accuracy_difference_ci95, "+.4f"),
-            f"{each.num_only_model_right:,}",
-            f"{each.num_only_reference_right:,}",
-            f"{each.mcnemar_p:.3g}",
-        )
-    reference = comparison.differences[0].reference
-    print_parts(f"differences to {reference}, on the same faces", differences)
+    title = f"differences to {comparison.differences[0].reference}, on the same faces"
+    if by_votes := comparison.differences_by_votes:
+        print_parts(f"{title}, against the annotators", _differences_table(by_votes))
+        title += ", against the faces' own labels"
+    print_parts(title, _differences_table(comparison.differences))
     for model, names in comparison.left_out.items():
         print_parts(
             f"{model} knows {', '.join(names)} too: its probabilities here are of "
@@ -102,6 +96,21 @@ def print_comparison(comparison: "Comparison") -> None:
         seeds = ", ".join(map(str, group.seeds))
         title = f"seeds {seeds} of one recipe (n = {len(group.seeds)}): {', '.join(group.models)}"
         print_parts(title, figures)
+
+
+def _differences_table(differences: "Sequence[Difference]") -> "Table":
+    heads = ("accuracy", "95 % interval", "it alone", "first alone", "McNemar p")
+    table = _table("model", *heads)
+    for each in differences:
+        table.add_row(
+            each.model,
+            f"{each.accuracy_difference:+.4f}",
+            _interval(each.accuracy_difference_ci95, "+.4f"),
+            f"{each.num_only_model_right:,}",
+            f"{each.num_only_reference_right:,}",
+            f"{each.mcnemar_p:.3g}",
+        )
+    return table
 
 
 def _interval(ends: tuple[float, float], form: str = ".4f") -> str:

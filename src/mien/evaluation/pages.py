@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -134,11 +135,8 @@ def write_report(
         surest_mistakes(evaluation, faces),
         notes,
     )
-    document = json.dumps(report.to_json_dict(), allow_nan=False, indent=2) + "\n"
-    for name, text in ((REPORT, document), (PAGE, page)):
-        with write_whole(folder / name) as file:
-            file.write(text.encode())
-    return folder / PAGE
+    write_document(folder / REPORT, report.to_json_dict())
+    return write_document(folder / PAGE, page)
 
 
 def html_page(
@@ -159,6 +157,19 @@ def html_page(
         mistakes: Faces decided wrongly, in the order to show them.
         notes: What a reader must know of the figures.
     """
+    return render_page(
+        "page.html",
+        title=f"{model} on {data_name}",
+        report=report,
+        num_wrong=report.num_faces - sum(row[i] for i, row in enumerate(report.confusion)),
+        figures=figures,
+        mistakes=mistakes,
+        notes=notes,
+    )
+
+
+def render_page(template: str, **values: Any) -> str:
+    """Returns an HTML page from a template beside this file; every value is escaped in it."""
     templates = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -167,15 +178,20 @@ def html_page(
         lstrip_blocks=True,
     )
     templates.filters |= {"as": format, "data_uri": _data_uri}
-    return templates.get_template("page.html").render(
-        title=f"{model} on {data_name}",
-        report=report,
-        num_wrong=report.num_faces - sum(row[i] for i, row in enumerate(report.confusion)),
-        figures=figures,
-        mistakes=mistakes,
-        notes=notes,
-        zip=zip,
-    )
+    return templates.get_template(template).render(zip=zip, **values)
+
+
+def write_document(path: Path, content: str | dict[str, Any]) -> Path:
+    """Returns the path of a page or, of a dictionary, a JSON document, once written.
+
+    Raises:
+        BadInputError: It cannot be written.
+    """
+    if not isinstance(content, str):
+        content = json.dumps(content, allow_nan=False, indent=2) + "\n"
+    with write_whole(path) as file:
+        file.write(content.encode())
+    return path
 
 
 def surest_mistakes(evaluation: Evaluation, faces: FaceSet) -> list[Mistake]:

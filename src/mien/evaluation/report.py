@@ -147,6 +147,11 @@ class Evaluation:
         """Whether each face was decided rightly, bool `[N]`."""
         return self.logits.argmax(axis=1) == self.labels
 
+    @property
+    def agrees(self) -> np.ndarray:
+        """Whether each face of `truth` was decided as that says, bool `[n]`."""
+        return self.logits[self.truth.rows].argmax(axis=1) == self.truth.labels
+
 
 def evaluate(
     model: Classifier | str | Path,
