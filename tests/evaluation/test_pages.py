@@ -89,8 +89,10 @@ def test_the_page_holds_its_figures_and_fetches_nothing(folder):
 def test_names_are_escaped_not_obeyed(folder, evaluation):
     page = parse((folder / "report.html").read_text())
     heads = ["".join(head.itertext()) for head in page.iter("th")]
-    for name in NAMES:
-        assert heads.count(name) == 3  # a row of each table, a column of the second
+    calibration = evaluation.report.calibration
+    assert calibration is not None
+    for name in NAMES:  # a row of each table, a column of the last
+        assert heads.count(name) == 3 + (name in calibration.per_class)
     assert page.find("head/title").text == f"{evaluation.model} on <set> & co"
     assert any("".join(p.itertext()) == "Mind: <i>optimistic</i>." for p in page.iter("p"))
     assert not list(page.iter("i"))
@@ -98,13 +100,21 @@ def test_names_are_escaped_not_obeyed(folder, evaluation):
 
 def test_the_tables_hold_the_figures(folder, evaluation):
     page = parse((folder / "report.html").read_text())
-    answers, classes, confusion = page.iter("table")
+    answers, calibration, by_class, classes, confusion = page.iter("table")
     first = ["".join(cell.itertext()) for cell in list(answers.iter("tr"))[1]]
     assert first[:3] == ["0", "100.0%", f"{evaluation.report.accuracy:.1%}"]
     rows = [[cell.text for cell in row.iter("td")] for row in confusion.iter("tr")][1:]
     assert [[int(text) for text in row] for row in rows] == [
         list(row) for row in evaluation.report.confusion
     ]
+    its = evaluation.report.calibration
+    assert its is not None
+    ends = "{:.4f} to {:.4f}".format(*its.cross_fitted.rms_debiased_ci95)
+    last = ["".join(cell.itertext()) for cell in list(calibration.iter("tr"))[-1]]
+    assert last[:2] + last[-2:] == [
+        *("cross-fitted", "80", f"{its.cross_fitted.rms_debiased:.4f}", ends),
+    ]
+    assert [row[0].text for row in by_class.iter("tr")] == ["read as", *its.per_class]
     last = ["".join(cell.itertext()) for cell in list(classes.iter("tr"))[-1]]
     assert last[1:] == [
         f"{evaluation.report.macro_precision:.3f}",

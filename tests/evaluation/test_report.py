@@ -29,6 +29,7 @@ KEYS = [
     "per_class",
     "confusion",
     "coverages",
+    "calibration",
 ]
 
 
@@ -72,6 +73,7 @@ def test_a_report_by_hand():
             "b": {"precision": 0.5, "recall": 1.0, "f1": pytest.approx(2 / 3), "support": 1},
         },
         "confusion": [[2, 1], [0, 1]],
+        "calibration": None,
     }
 
 

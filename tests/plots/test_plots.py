@@ -171,9 +171,9 @@ def test_precision_and_recall_of_each_class():
 
 def test_reliability_against_the_diagonal():
     intervals = [(0.3, 0.5), (0.7, 1.0)]
-    figure = draw_reliability([0.5, 0.9], [0.4, 1.0], intervals, [11, 10], 0.1, "Reliability")
+    figure = draw_reliability([0.5, 0.9], [0.4, 1], intervals, [11, 10], "error 0.1", "Reliability")
     (axes,) = figure.axes
-    assert axes.get_title() == "Reliability: 21 faces\nexpected calibration error 0.100"
+    assert axes.get_title() == "Reliability: 21 faces\nerror 0.1"
     assert axes.get_xlabel() == "confidence in the decision (%)"
     assert axes.get_ylabel() == "decisions that were right (%)"
     assert legend_of(axes) == [
@@ -185,6 +185,12 @@ def test_reliability_against_the_diagonal():
     (bars,) = axes.containers[0].lines[2]
     ends = np.array(bars.get_segments())
     assert ends[:, :, 1].tolist() == [pytest.approx([30, 50]), pytest.approx([70, 100])]
+    raw = draw_reliability(
+        [0.5], [0.4], [(0.3, 0.5)], [9], "", "Votes", ([0.9], [0.4]), "share of the votes"
+    ).axes[0]
+    assert raw.get_ylabel() == "share of the votes (%)"
+    second = next(line for line in raw.lines if line.get_label() == "without its temperature")
+    assert second.get_xydata().tolist() == [[90, 40]]
 
 
 @pytest.mark.parametrize("name", ["$price$", "$5", "100 %_{x}", r"\alpha^", "a_b"])

@@ -8,7 +8,7 @@ from mien.cli.output import print_parts
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from mien.evaluation import Comparison, Report, VotesReport
+    from mien.evaluation import CalibrationError, Comparison, Report, VotesReport
     from mien.evaluation.comparison import Difference
 
 
@@ -25,7 +25,8 @@ def print_report(title: str, report: "Report") -> None:
     overall.add_row("macro F1", f"{report.macro_f1:.4f}")
     overall.add_row("log loss", f"{report.log_loss:.4f}")
     overall.add_row("calibration error", f"{report.ece:.4f}", "15 equal-mass bins")
-    print_parts(title, overall, *_class_tables(report), _coverage_table(report))
+    tables = (*_class_tables(report), _coverage_table(report), *_calibration_tables(report))
+    print_parts(title, overall, *tables)
 
 
 def _print_votes(title: str, votes: "VotesReport") -> None:
@@ -48,7 +49,8 @@ def _print_votes(title: str, votes: "VotesReport") -> None:
     overall.add_row("cross-entropy", f"{votes.cross_entropy:.4f}", floor)
     overall.add_row("calibration error", f"{votes.ece:.4f}", "15 equal-mass bins")
     overall.add_row("label is the majority", f"{votes.label_agreement:.4f}")
-    print_parts(title, overall, head, alarms, *_class_tables(votes), _coverage_table(votes))
+    tables = (*_class_tables(votes), _coverage_table(votes), *_calibration_tables(votes))
+    print_parts(title, overall, head, alarms, *tables)
 
 
 def _add_accuracies(table: "Table", report: "Report | VotesReport") -> None:
@@ -75,6 +77,24 @@ def _coverage_table(report: "Report | VotesReport") -> "Table":
             right, interval = f"{row.accuracy:.4f}", _interval(row.accuracy_ci95)
             table.add_row(f"{row.min_confidence:g}", f"{row.coverage:.4f}", right, interval)
     return table
+
+
+def _calibration_tables(report: "Report | VotesReport") -> "list[Table]":
+    """Returns the calibration error before and after temperature, and by the expression read."""
+    if report.calibration is None:
+        return []
+    heads = ("confidence", "right", "mean gap", "RMS, debiased", "95 % interval")
+    stages, classes = _table("calibration error", *heads), _table("read as", "faces", *heads)
+    for name, its in report.calibration.stages.items():
+        stages.add_row(name, *_calibration_figures(its))
+    for name, its in report.calibration.per_class.items():
+        classes.add_row(name, f"{its.num_faces:,}", *_calibration_figures(its))
+    return [stages, classes]
+
+
+def _calibration_figures(its: "CalibrationError") -> list[str]:
+    gaps = (its.confidence, its.accuracy, its.ece, its.rms_debiased)
+    return [*(f"{value:.4f}" for value in gaps), _interval(its.rms_debiased_ci95)]
 
 
 def print_comparison(comparison: "Comparison") -> None:

@@ -1,6 +1,11 @@
 """Logits and labels → metrics, calibration, reports on models, comparisons of models."""
 
-from mien.evaluation.calibration import fit_temperature
+from mien.evaluation.calibration import (
+    Calibration,
+    CalibrationError,
+    fit_temperature,
+    score_calibration,
+)
 from mien.evaluation.comparison import Comparison, compare
 from mien.evaluation.faces import honesty_warning, read_for_model, read_for_models
 from mien.evaluation.metrics import wilson_interval
@@ -8,6 +13,8 @@ from mien.evaluation.report import Evaluation, Report, collect, evaluate, score
 from mien.evaluation.votes import Truth, VotesReport, score_votes, truth_of
 
 __all__ = [
+    "Calibration",
+    "CalibrationError",
     "Comparison",
     "Evaluation",
     "Report",
@@ -21,6 +28,7 @@ __all__ = [
     "read_for_model",
     "read_for_models",
     "score",
+    "score_calibration",
     "score_votes",
     "truth_of",
     "wilson_interval",

@@ -12,6 +12,7 @@ from mien.classifier import Classifier
 from mien.data import FaceSet
 from mien.errors import BadInputError, UsageError
 from mien.evaluation import metrics
+from mien.evaluation.calibration import Calibration, score_calibration
 from mien.evaluation.faces import SELECTION, read_for_model, selection_faces
 from mien.evaluation.votes import Truth, VotesReport, score_votes, truth_of
 from mien.model_folder import ModelConfig
@@ -36,6 +37,8 @@ class Report:
         votes: The same against annotators' votes; None if the set has no votes.
         coverages: How many faces are left, and how many of these are right, where less confident
             answers are not given; empty in reports of earlier versions.
+        calibration: Before and after the temperature, cross-fitted, and by expression; None of
+            fewer than 20 faces and in reports of earlier versions.
     """
 
     num_faces: int
@@ -52,6 +55,7 @@ class Report:
     confusion: tuple[tuple[int, ...], ...]
     votes: VotesReport | None = None
     coverages: tuple[metrics.Coverage, ...] = ()
+    calibration: Calibration | None = None
 
     def to_json_dict(self) -> dict[str, Any]:
         """Returns the report as JSON's own types; without the key `votes` where it has none."""
@@ -76,6 +80,7 @@ def score(
     label_names: tuple[str, ...],
     num_views: int = 1,
     votes: np.ndarray | None = None,
+    temperature: float = 1.0,
 ) -> Report:
     """Returns the report on given logits.
 
@@ -85,6 +90,7 @@ def score(
         label_names: The K class names in the order of the logits.
         num_views: How many views of each face went into its logits; only reported.
         votes: int64 `[N, K + 3]`, as `FaceSet.votes`, in the order of the logits.
+        temperature: That the logits were divided by, for the calibration error without it.
 
     Raises:
         ValueError: The arguments do not fit each other, or hold no face.
@@ -100,6 +106,9 @@ def score(
     confusion = metrics.confusion_matrix(logits, labels)
     if len(label_names) != len(confusion):
         raise ValueError(f"{len(confusion)} logits per face, but {len(label_names)} label names")
+    by_votes = None
+    if votes is not None:
+        by_votes = score_votes(logits, labels, votes, label_names, temperature)
     num_faces, num_correct = int(confusion.sum()), int(np.trace(confusion))
     scores = metrics.class_scores(confusion)
     return Report(
@@ -115,8 +124,9 @@ def score(
         ece=metrics.expected_calibration_error(logits, labels),
         per_class=metrics.class_reports(confusion, label_names),
         confusion=tuple(tuple(row) for row in confusion.tolist()),
-        votes=None if votes is None else score_votes(logits, labels, votes, label_names),
+        votes=by_votes,
         coverages=metrics.coverages(logits, labels),
+        calibration=score_calibration(logits, labels, label_names, temperature),
     )
 
 
@@ -239,7 +249,8 @@ def collect(
         raise BadInputError(f"{classifier.folder}: gives logits that are not finite numbers")
     logits = logits[:, [classifier.labels.index(name) for name in names]]
     called = str(classifier.folder if isinstance(model, Classifier) else model)
-    report = score(logits, labels, names, classifier.num_views(tta), votes)
+    temperature = classifier.config.temperature
+    report = score(logits, labels, names, classifier.num_views(tta), votes, temperature)
     truth = truth_of(labels, votes)
     return Evaluation(called, classifier.config, names, logits, labels, report, truth)
 
