@@ -161,8 +161,8 @@ def score_calibration(
         >>> calibration = score_calibration(2 * logits, labels, ("happy", "sad"))
         >>> calibration.uncalibrated.rms_debiased > 0.1 > calibration.cross_fitted.rms_debiased
         True
-        >>> np.round(calibration.temperatures, 1)
-        array([2., 2., 2., 2., 2.])
+        >>> all(1.8 < temperature < 2.2 for temperature in calibration.temperatures)
+        True
     """
     if len(logits) < FACES_PER_BIN:
         return None

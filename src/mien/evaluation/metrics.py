@@ -231,7 +231,7 @@ def expected_calibration_error(logits: np.ndarray, targets: np.ndarray) -> float
     Raises:
         ValueError: The logits and targets do not fit each other, or hold no face.
     """
-    bins = calibration_bins(logits, targets)
+    bins = calibration_bins(logits, targets, NUM_ECE_BINS)
     return float((bins.weights * np.abs(bins.gaps)).sum())
 
 
