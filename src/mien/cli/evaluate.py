@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.options import Data, SkipBad, model_names
+from mien.cli.options import Data, SkipBad, Without, model_names
 from mien.cli.output import found, need, note, print_json, tell, warn, warn_of_problems
 from mien.cli.report_tables import print_comparison, print_report
+from mien.text import counted
 
 if TYPE_CHECKING:
     from mien.evaluation import Report, VotesReport
@@ -64,6 +65,7 @@ def evaluate(
     tta: Tta = False,
     output: Output = None,
     as_json: Json = False,
+    without: Without = None,
     skip_bad: SkipBad = False,
 ) -> None:
     """Measure models on a labelled set, and compare them.
@@ -82,7 +84,7 @@ def evaluate(
     from mien.model_folder import read_config, resolve
 
     configs = [read_config(resolve(model)) for model in models]
-    judged = [read_for_model(config, data, split, skip_bad, votes) for config in configs]
+    judged = [read_for_model(config, data, split, skip_bad, votes, without) for config in configs]
     whole = judged[0].whole
     warn_of_problems(whole.problems)
     if split is None and len(whole.split_names) > 1:
@@ -92,12 +94,15 @@ def evaluate(
     for model, judgement in zip(models, judged, strict=True):
         evaluation = collect(model, judgement.faces, tta)
         warning = honesty_warning(evaluation.config, judgement.faces, judgement.whole)
+        notes.append([warning] if warning else [])
+        if judgement.num_left_out:
+            notes[-1].append(f"{counted(judgement.num_left_out, 'face')} of {without} left out")
+            warn(f"{model}: {notes[-1][-1]}")
         if judgement.dropped:
             warn(f"{model}: was trained without {', '.join(judgement.dropped)}: left out here too")
         if warning:
             warn(f"{model}: {warning}")
         evaluations.append(evaluation)
-        notes.append([warning] if warning else [])
         if not as_json:
             print_report(f"{model} on {data}{part}", evaluation.report)
     comparison = compare(evaluations) if len(models) > 1 else None

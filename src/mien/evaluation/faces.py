@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from mien.data import FaceSet, read
+from mien.data import FaceSet, leave_out, read
 from mien.data.splits import find_split
 from mien.model_folder import ModelConfig
 
@@ -16,11 +16,13 @@ class JudgedFaces:
         faces: The chosen split, without the faces of dropped classes.
         whole: The whole set as it was read.
         dropped: Classes of the set that the model's recipe left out of training.
+        num_left_out: Faces of the split that a file of rows to leave out names.
     """
 
     faces: FaceSet
     whole: FaceSet
     dropped: tuple[str, ...]
+    num_left_out: int = 0
 
 
 def read_for_model(
@@ -29,6 +31,7 @@ def read_for_model(
     split: str | None = None,
     skip_bad: bool = False,
     votes: str | Path | None = None,
+    without: str | Path | None = None,
 ) -> JudgedFaces:
     """Returns the faces of a labelled set in the form that a model expects.
 
@@ -41,6 +44,7 @@ def read_for_model(
         split: One split only; None for all faces.
         skip_bad: Leave unreadable rows out instead of refusing the set.
         votes: FER+'s votes of the same rows.
+        without: A CSV of rows to leave out, as `mien.data.leave_out` takes it.
 
     Raises:
         MissingError: The set is not there.
@@ -58,8 +62,16 @@ def read_for_model(
     whole = read(data, votes, skip_bad=skip_bad, face_size=size, channels=config.channels)
     left_out = config.training.setting("data.drop", ())
     dropped = tuple(name for name in left_out if name in whole.label_names)
-    faces = whole.drop_expressions(dropped) if dropped else whole
-    return JudgedFaces(faces if split is None else faces.take_split(split), whole, dropped)
+
+    def chosen(faces: FaceSet) -> FaceSet:
+        faces = faces.drop_expressions(dropped) if dropped else faces
+        return faces if split is None else faces.take_split(split)
+
+    faces = chosen(whole)
+    if without is None:
+        return JudgedFaces(faces, whole, dropped)
+    rest = chosen(leave_out(whole, without))
+    return JudgedFaces(rest, whole, dropped, len(faces) - len(rest))
 
 
 def honesty_warning(
@@ -69,7 +81,8 @@ def honesty_warning(
 
     The model's training record has hashes of its faces (`FaceSet.content_hash`). So the warning
     covers exact matches: the selection faces, the training faces, the whole set they came from, and
-    the training split of that set. Other overlaps (a subset, near-duplicates) are not noticed.
+    the training and selection splits of that set, whatever rows of it are left out. Other overlaps
+    (another subset, near-duplicates) are not noticed.
 
     Args:
         config: The model's; its `training` holds `data_hash`, `train_hash`, `selection_hash` and
@@ -91,16 +104,20 @@ def honesty_warning(
         return "these are the faces the model was selected on: the figures are optimistic"
     if digest == record.train_hash:
         return "these are the faces the model was trained on: the figures say nothing of new faces"
-    train_split = record.setting("data.train_split")
     from_training_set = (
         source is not None and source.without_opinions().content_hash() == record.data_hash
     )
-    part_of_training = (
-        from_training_set and train_split and find_split(train_split, faces.split_names)
-    )
-    if digest == record.data_hash or part_of_training:
+
+    def is_part(knob: str) -> bool:
+        split = record.setting(knob)
+        return bool(from_training_set and split and find_split(split, faces.split_names))
+
+    has_no_splits = from_training_set and not faces.split_names
+    if digest == record.data_hash or has_no_splits or is_part("data.train_split"):
         return (
             "among these faces are those the model was trained on: the figures say little of new "
             "faces; evaluate on a split of its own"
         )
+    if is_part("data.selection_split"):
+        return "these are faces the model was selected on: the figures are optimistic"
     return None
