@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from PIL import Image
 
 from mien.classifier import softmax
@@ -62,12 +62,7 @@ class Mistake:
     @property
     def png(self) -> bytes:
         """The face as a PNG file, `LARGEST_FACE` wide at the most."""
-        image = self.image
-        if len(image) > LARGEST_FACE:
-            image = resize(np.ascontiguousarray(image), LARGEST_FACE, LARGEST_FACE)
-        buffer = io.BytesIO()
-        Image.fromarray(image).save(buffer, "PNG", optimize=True)
-        return buffer.getvalue()
+        return thumbnail(self.image)
 
 
 def write_report(
@@ -159,15 +154,7 @@ def html_page(
         mistakes: Faces decided wrongly, in the order to show them.
         notes: What a reader must know of the figures.
     """
-    templates = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    templates.filters |= {"as": format, "data_uri": _data_uri}
-    return templates.get_template("page.html").render(
+    return page_template("page.html").render(
         title=f"{model} on {data_name}",
         report=report,
         num_wrong=report.num_faces - sum(row[i] for i, row in enumerate(report.confusion)),
@@ -176,6 +163,33 @@ def html_page(
         notes=notes,
         zip=zip,
     )
+
+
+def page_template(name: str, folder: Path = Path(__file__).parent) -> Template:
+    """Returns a template of a page; it may extend `page.html`, whose body is the block `body`.
+
+    Args:
+        name: The file's name.
+        folder: Where it is.
+    """
+    templates = Environment(
+        loader=FileSystemLoader([folder, Path(__file__).parent]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.filters |= {"as": format, "data_uri": _data_uri}
+    return templates.get_template(name)
+
+
+def thumbnail(image: np.ndarray) -> bytes:
+    """Returns a face image as a PNG file, `LARGEST_FACE` wide at the most."""
+    if len(image) > LARGEST_FACE:
+        image = resize(np.ascontiguousarray(image), LARGEST_FACE, LARGEST_FACE)
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
 
 
 def surest_mistakes(evaluation: Evaluation, faces: FaceSet) -> list[Mistake]:
