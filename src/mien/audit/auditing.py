@@ -145,7 +145,7 @@ def audit(
     labels are found by confident learning (`find_label_errors`). The probabilities that this needs
     come from a logistic regression of the labels on the model's logits, out of fold
     (`out_of_fold_probabilities`). Faces whose labels the model itself has learnt are not judged
-    (`has_learnt`): it would repeat the labels.
+    (`has_learnt`): it would repeat the labels. Nor are blank pictures.
 
     Args:
         faces: The set; with `votes` these are held against the labels too.
@@ -166,12 +166,12 @@ def audit(
         {'total': 0, 'by_split': {'Training': 0, 'PublicTest': 0}}
     """
     tell(f"comparing {len(faces):,} faces with each other")
-    twins = find_twins(faces.images)
+    twins, blank = find_twins(faces.images), is_blank(faces.images)
     judged, likely = np.zeros(len(faces), bool), np.full(len(faces), -1)
     probabilities = np.zeros((len(faces), len(faces.label_names)))
     if model is not None and faces.labels is not None:
         classifier = model if isinstance(model, Classifier) else Classifier(model)
-        judged = ~has_learnt(classifier.config, faces)
+        judged = ~has_learnt(classifier.config, faces) & ~blank
         if judged.any():
             tell(f"reading {judged.sum():,} faces with {classifier.folder.name}")
             side = classifier.config.face_size
@@ -187,7 +187,7 @@ def audit(
         twins=twins,
         identical=group_identical(faces.images),
         group=group_twins(len(faces), twins),
-        blank=is_blank(faces.images),
+        blank=blank,
         judged=judged,
         probabilities=probabilities,
         likely=likely,
