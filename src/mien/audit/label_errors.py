@@ -140,7 +140,7 @@ def find_label_errors(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarr
 
         >>> import numpy as np
         >>> from mien.audit import find_label_errors
-        >>> likely_zero = np.array([0.9, 0.8, 0.2, 0.1, 0.15])
+        >>> likely_zero = np.array([0.9, 0.8, 0.2, 0.1, 0.05])
         >>> labels = np.array([0, 0, 1, 1, 0])
         >>> find_label_errors(np.stack([likely_zero, 1 - likely_zero], axis=1), labels)
         array([-1, -1, -1, -1,  1])

@@ -49,6 +49,15 @@ Output = Annotated[
         show_default=False,
     ),
 ]
+WithoutTwins = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PATH[:SPLIT]",
+        help="Measure also without the faces that have a twin, the same picture exactly or nearly, "
+        "in this set or split.",
+        show_default=False,
+    ),
+]
 Json = Annotated[
     bool,
     typer.Option(
@@ -66,6 +75,7 @@ def evaluate(
     output: Output = None,
     as_json: Json = False,
     without: Without = None,
+    without_twins: WithoutTwins = None,
     skip_bad: SkipBad = False,
 ) -> None:
     """Measure models on a labelled set, and compare them.
@@ -80,7 +90,13 @@ def evaluate(
     if output is not None:
         need("matplotlib", "plots")
         need("jinja2", "plots")
-    from mien.evaluation import collect, compare, honesty_warning, read_for_model
+    from mien.evaluation import (
+        add_without_twins,
+        collect,
+        compare,
+        honesty_warning,
+        read_for_model,
+    )
     from mien.model_folder import read_config, resolve
 
     configs = [read_config(resolve(model)) for model in models]
@@ -93,6 +109,8 @@ def evaluate(
     evaluations, notes = [], []
     for model, judgement in zip(models, judged, strict=True):
         evaluation = collect(model, judgement.faces, tta)
+        if without_twins is not None:
+            evaluation = add_without_twins(evaluation, judgement.faces, without_twins)
         warning = honesty_warning(evaluation.config, judgement.faces, judgement.whole)
         notes.append([warning] if warning else [])
         if judgement.num_left_out:
