@@ -29,6 +29,7 @@ EXPECTED = {
     "twin_in_other_split": [1, 73],
     "twin_with_other_label": [7, 75],
     "likely_wrong_label": [4, 40, 66, 75],
+    "likely_wrong_and_votes_against": [4, 40, 66, 75],
     "votes_against_label": [4, 10, 40, 66, 75],
 }
 LEFT_OUT = {
@@ -150,7 +151,7 @@ def test_the_command_prints_writes_and_shows(files, tmp_path):
     assert all(len(line) <= 80 for line in result.stdout.splitlines())
     table = list(csv.DictReader(rows.read_text().splitlines()))
     assert [int(row["row"]) for row in table] == [row for row, why in LEFT_OUT.items() if why]
-    assert "7 rows to leave out" in result.stderr
+    assert "7 rows to leave out: 2 twin_with_other_label, 2 duplicate, 2 blank, 1" in result.output
     page = (tmp_path / "audit.html").read_text()
     for title in ("Twins with different labels", "Blank pictures", "Votes against the label"):
         assert f"<h2>{title}</h2>" in page

@@ -91,7 +91,10 @@ class Audit:
             found["likely_wrong_label"] = self.likely >= 0
         if faces.votes is not None:
             decided = self.majority >= 0
-            found["votes_against_label"] = decided & (self.majority != faces.labels)
+            against = decided & (self.majority != faces.labels)
+            if self.judged.any():
+                found["likely_wrong_and_votes_against"] = (self.likely >= 0) & against
+            found["votes_against_label"] = against
         return found
 
     def groups(self, group: np.ndarray) -> Groups:

@@ -20,6 +20,7 @@ _WORDS = {
     "twin_with_other_label": "  with another label",
     "no_face": "the detector sees no face",
     "likely_wrong_label": "label likely wrong",
+    "likely_wrong_and_votes_against": "  and votes against it",
     "votes_against_label": "votes against the label",
 }
 

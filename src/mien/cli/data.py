@@ -1,5 +1,6 @@
 """`mien data`: look at a labelled set."""
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -128,7 +129,9 @@ def audit(
     if write is not None:
         chosen = choose_left_out(found, CERTAIN if reasons is None else reasons.split(","))
         write_left_out(write, faces, chosen)
-        note(f"written: {write}, {counted(len(chosen), 'row')} to leave out")
+        counts = Counter(each.reason for each in chosen)
+        why = ", ".join(f"{count:,} {reason}" for reason, count in counts.most_common())
+        note(f"written: {write}, {counted(len(chosen), 'row')} to leave out: {why or 'none'}")
         tell(try_next("train", "--data", path, "--without", write))
     elif output is None:
         tell("next: --output FOLDER, for a page with the faces; --write FILE, for the rows")
