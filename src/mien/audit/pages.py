@@ -16,6 +16,32 @@ PAGE = "audit.html"
 MOST = 36
 """Faces, or groups of twins, in each part of the page."""
 
+_OF_GROUPS = {
+    "twin_with_other_label": (
+        "Twins with different labels",
+        "The same picture; at most one label is right.",
+    ),
+    "twin_in_other_split": (
+        "Twins in different splits",
+        "What a model learnt from one split is asked again in the other.",
+    ),
+}
+_OF_FACES = {
+    "blank": ("Blank pictures", "Hardly any contrast."),
+    "no_face": (
+        "No face found",
+        "The detector saw none in the enlarged picture. On tight crops this is weak evidence.",
+    ),
+    "likely_wrong_label": (
+        "Labels that are likely wrong",
+        "Those doubted most, with the probability of the label and of the likelier class.",
+    ),
+    "votes_against_label": (
+        "Votes against the label",
+        "The largest majorities, with the shares of votes for the label and for the other class.",
+    ),
+}
+
 
 @dataclass(frozen=True)
 class Tile:
@@ -59,24 +85,12 @@ def write_audit(folder: str | Path, audit: Audit, data_name: str) -> Path:
 
 def _parts(audit: Audit) -> Iterable[Part]:
     found = audit.findings
-    for name, title, remark in (
-        ("twin_with_other_label", "Twins with different labels", "The same picture; at most one "
-         "label is right."),
-        ("twin_in_other_split", "Twins in different splits", "What a model learnt is asked again."),
-    ):  # fmt: skip
-        groups = _groups(audit, found.get(name, np.zeros(0, bool)))
+    for name, (title, remark) in _OF_GROUPS.items():
+        groups = _groups(audit, found[name]) if name in found else []
         if groups:
             shown = [[_tile(audit, place) for place in group] for group in groups[:MOST]]
             yield Part(title, remark, len(groups), "groups", shown)
-    for name, title, remark in (
-        ("blank", "Blank pictures", "Hardly any contrast."),
-        ("no_face", "No face found", "The detector saw none in the enlarged picture. Where faces "
-         "are cut tightly this is weak evidence."),
-        ("likely_wrong_label", "Labels that are likely wrong", "Those the other folds doubt most; "
-         "with the probability of the label and of the likelier class."),
-        ("votes_against_label", "Votes against the label", "The largest majorities for another "
-         "class."),
-    ):  # fmt: skip
+    for name, (title, remark) in _OF_FACES.items():
         if name in found and found[name].any():
             places = _worst_first(audit, name)
             tiles = [_tile(audit, place, name) for place in places[:MOST]]
