@@ -30,6 +30,8 @@ ONLY_RETURNED = {
     "mien.data.Majority",
     "mien.data.Summary",
     "mien.data.Twins",
+    "mien.evaluation.Calibration",
+    "mien.evaluation.CalibrationError",
     "mien.evaluation.Comparison",
     "mien.evaluation.Evaluation",
     "mien.evaluation.Report",

@@ -11,7 +11,7 @@ from mien import run_folder
 from mien.cli import app
 from mien.data import read
 from mien.errors import BadInputError
-from mien.evaluation import honesty_warning
+from mien.evaluation import honesty_warning, read_for_model
 from mien.model_folder import read_config
 from mien.recipes import load_recipe
 from mien.training import resume
@@ -85,6 +85,15 @@ def test_evaluation_leaves_the_rows_out_and_counts_them(run, data, without, tmp_
     assert json.loads(result.stdout)["num_faces"] == 9
     assert f"1 face of {without} left out" in result.stderr
     assert "Mind: 1 face of" in (tmp_path / "report" / "report.html").read_text()
+
+
+def test_a_run_finds_its_own_selection_faces_with_the_same_rows(run, data, without):
+    config = read_config(run / "model")
+    assert len(read_for_model(config, data, "selection", without=without).faces) == 19
+    with pytest.raises(
+        BadInputError, match=r"trained on \(without the rows of out.csv, for --with"
+    ):
+        read_for_model(config, data, "selection")
 
 
 def test_any_training_takes_them(data, without):

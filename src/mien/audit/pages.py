@@ -9,8 +9,7 @@ import numpy as np
 
 from mien.audit.auditing import Audit
 from mien.evaluation.metrics import find_disagreements
-from mien.evaluation.pages import page_template, thumbnail
-from mien.files import write_whole
+from mien.evaluation.pages import render_page, thumbnail, write_document
 
 PAGE = "audit.html"
 MOST = 36
@@ -73,14 +72,11 @@ def write_audit(folder: str | Path, audit: Audit, data_name: str) -> Path:
     Raises:
         BadInputError: The folder cannot be written.
     """
-    document = audit.to_json_dict()
-    page = page_template(PAGE, Path(__file__).parent).render(
-        title=f"Audit of {data_name}", report=document, parts=list(_parts(audit))
+    title, parts = f"Audit of {data_name}", list(_parts(audit))
+    page = render_page(
+        PAGE, Path(__file__).parent, title=title, report=audit.to_json_dict(), parts=parts
     )
-    path = Path(folder) / PAGE
-    with write_whole(path) as file:
-        file.write(page.encode())
-    return path
+    return write_document(Path(folder) / PAGE, page)
 
 
 def _parts(audit: Audit) -> Iterable[Part]:

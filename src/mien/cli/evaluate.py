@@ -8,7 +8,6 @@ import typer
 from mien.cli.options import Data, SkipBad, Without, model_names
 from mien.cli.output import found, need, note, print_json, tell, warn, warn_of_problems
 from mien.cli.report_tables import print_comparison, print_report
-from mien.text import counted
 
 if TYPE_CHECKING:
     from mien.evaluation import Report, VotesReport
@@ -24,7 +23,12 @@ Models = Annotated[
     ),
 ]
 Split = Annotated[
-    str | None, typer.Option(help="Evaluate on this split only; without it on all faces.")
+    str | None,
+    typer.Option(
+        help="Evaluate on this split only; selection: on the faces that the model itself was "
+        "selected on, also where its run held them out. Without it on all faces.",
+        show_default=False,
+    ),
 ]
 Votes = Annotated[
     Path | None,
@@ -45,7 +49,8 @@ Output = Annotated[
     Path | None,
     typer.Option(
         help="Write figures, report.json and report.html, a page with the worst mistakes, to "
-        "this folder; with several models to a folder for each inside.",
+        "this folder; with several models to a folder for each inside, and comparison.html "
+        "beside them.",
         show_default=False,
     ),
 ]
@@ -61,7 +66,9 @@ WithoutTwins = Annotated[
 Json = Annotated[
     bool,
     typer.Option(
-        "--json", help="Print JSON; of several models the keys models, differences, groups."
+        "--json",
+        help="Print JSON; of several models the keys models, classes, left_out, differences, "
+        "differences_by_votes, groups.",
     ),
 ]
 
@@ -83,53 +90,43 @@ def evaluate(
     Reports accuracy with its 95 % interval, balanced accuracy, precision, recall and F1, log
     loss, calibration error and the confusion matrix. Of several models it adds paired differences
     to the first (bootstrap interval, McNemar's exact test), and mean and standard deviation of
-    those that differ by their training seed alone. With votes it adds how well each model says
-    what the annotators say, and its false alarms on clearly neutral faces. Warns where the faces
-    took part in a model's training or selection.
+    those that differ by their training seed alone. Models that know different classes are
+    compared on the classes that all know, each by its probabilities of these alone. With votes it
+    adds how well each model says what the annotators say, and its false alarms on clearly neutral
+    faces. Warns where the faces took part in a model's training or selection.
     """
     if output is not None:
         need("matplotlib", "plots")
         need("jinja2", "plots")
-    from mien.evaluation import (
-        add_without_twins,
-        collect,
-        compare,
-        honesty_warning,
-        read_for_model,
-    )
+    from mien.evaluation import add_without_twins, collect, compare, read_for_models
+    from mien.evaluation.comparison import comparison_document
     from mien.model_folder import read_config, resolve
 
     configs = [read_config(resolve(model)) for model in models]
-    judged = [read_for_model(config, data, split, skip_bad, votes, without) for config in configs]
+    judged = read_for_models(configs, data, split, skip_bad, votes, without)
     whole = judged[0].whole
     warn_of_problems(whole.problems)
     if split is None and len(whole.split_names) > 1:
         warn(f"no --split: pooling {', '.join(whole.split_names)}")
-    part = f", split {split}" if split else ""
-    evaluations, notes = [], []
-    for model, judgement in zip(models, judged, strict=True):
-        evaluation = collect(model, judgement.faces, tta)
+    for model, each in zip(models, judged, strict=True):
+        for remark in each.notes:
+            warn(f"{model}: {remark}")
+    names = [", ".join(filter(None, [data.name, each.part])) for each in judged]
+    evaluations = []
+    for model, each in zip(models, judged, strict=True):
+        evaluation = collect(model, each.faces, tta, each.classes)
         if without_twins is not None:
-            evaluation = add_without_twins(evaluation, judgement.faces, without_twins)
-        warning = honesty_warning(evaluation.config, judgement.faces, judgement.whole)
-        notes.append([warning] if warning else [])
-        if judgement.num_left_out:
-            notes[-1].append(f"{counted(judgement.num_left_out, 'face')} of {without} left out")
-            warn(f"{model}: {notes[-1][-1]}")
-        if judgement.dropped:
-            warn(f"{model}: was trained without {', '.join(judgement.dropped)}: left out here too")
-        if warning:
-            warn(f"{model}: {warning}")
+            evaluation = add_without_twins(evaluation, each.faces, without_twins)
         evaluations.append(evaluation)
         if not as_json:
-            print_report(f"{model} on {data}{part}", evaluation.report)
+            place = ", ".join(filter(None, [str(data), each.part]))
+            print_report(f"{model} on {place}", evaluation.report)
     comparison = compare(evaluations) if len(models) > 1 else None
     if comparison is None:
         if as_json:
             print_json(evaluations[0].report.to_json_dict())
     elif as_json:
-        reports = [{"model": e.model, **e.report.to_json_dict()} for e in evaluations]
-        print_json({"models": reports, **comparison.to_json_dict()})
+        print_json(comparison_document(evaluations, comparison))
     else:
         print_comparison(comparison)
     first = max(evaluations, key=lambda each: _judged(each.report).accuracy)
@@ -142,10 +139,15 @@ def evaluate(
         from mien.evaluation.pages import report_folders, write_report
 
         folders = [output] if comparison is None else report_folders(output, models)
-        for folder, evaluation, about, each in zip(
-            folders, evaluations, notes, judged, strict=True
-        ):
-            page = write_report(folder, evaluation, each.faces, data.name + part, about)
+        for folder, evaluation, name, each in zip(folders, evaluations, names, judged, strict=True):
+            page = write_report(folder, evaluation, each.faces, name, each.notes)
+            note(f"written: {page}")
+        if comparison is not None:
+            from mien.evaluation.comparison_pages import write_comparison
+
+            remarks = [each.notes for each in judged]
+            called = [folder.name for folder in folders]
+            page = write_comparison(output, called, evaluations, comparison, names[0], remarks)
             note(f"written: {page}")
 
 

@@ -1,5 +1,6 @@
 """Files → FaceSet: labelled face images in memory, their splits and what is in them."""
 
+from mien.data.choosing import choose_faces
 from mien.data.face_set import FaceSet
 from mien.data.fer_plus import Majority, find_majority, join_votes, vote_shares
 from mien.data.growth import grow, oversample
@@ -17,6 +18,7 @@ __all__ = [
     "Summary",
     "Twins",
     "assign_folds",
+    "choose_faces",
     "find_majority",
     "find_twins",
     "group_identical",

@@ -51,13 +51,15 @@ def add_without_twins(evaluation: Evaluation, faces: FaceSet, others: str) -> Ev
     if not stay.any():
         number = counted(len(faces), "face")
         raise UsageError(f"all of the {number} have a twin in {others}: name another set or split")
-    names, votes = evaluation.config.labels, votes_of_model(faces, evaluation.config.labels)
+    names = evaluation.label_names
+    votes = votes_of_model(faces, names)
     rest = score(
         evaluation.logits[stay],
         evaluation.labels[stay],
         names,
         evaluation.report.num_views,
         None if votes is None else votes[stay],
+        evaluation.config.temperature,
     )
     figures = WithoutTwins(others, int((~stay).sum()), rest)
     return replace(evaluation, report=replace(evaluation.report, without_twins=figures))
