@@ -62,6 +62,7 @@ class TrainingRecord(BaseModel):
         minutes: What it took.
         selection: `Report.to_json_dict()` on the faces to select on, one view.
         init, votes, teacher: Names of the model it started from, of the votes and of the teachers.
+        without: Name of the file of rows that were left out of the set.
         git_revision: Of mien.
         versions: Of what decides a run's numbers.
         machine: What it was trained on.
@@ -87,6 +88,7 @@ class TrainingRecord(BaseModel):
     init: str | None = None
     votes: str | None = None
     teacher: str | None = None
+    without: str | None = None
     git_revision: str | None = None
     versions: dict[str, str] = {}
     machine: str = ""

@@ -90,7 +90,7 @@ def test_unknown_words_exit_2(arguments):
         (
             ("train", "--resume", "here", "--init", "default"),
             2,
-            "goes with --data, --votes and --teacher alone",
+            "goes with --data, --votes, --teacher and --without alone",
         ),
         (("train", "--recipe", "mein_s", "--data", "x.csv"), 2, "did you mean 'mien_s'"),
         (("train", "--resume", "gone"), 4, "gone"),

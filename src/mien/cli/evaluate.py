@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.options import Data, SkipBad, model_names
+from mien.cli.options import Data, SkipBad, Without, model_names
 from mien.cli.output import found, need, note, print_json, tell, warn, warn_of_problems
 from mien.cli.report_tables import print_comparison, print_report
 
@@ -54,6 +54,15 @@ Output = Annotated[
         show_default=False,
     ),
 ]
+WithoutTwins = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PATH[:SPLIT]",
+        help="Measure also without the faces that have a twin, the same picture exactly or nearly, "
+        "in this set or split.",
+        show_default=False,
+    ),
+]
 Json = Annotated[
     bool,
     typer.Option(
@@ -72,6 +81,8 @@ def evaluate(
     tta: Tta = False,
     output: Output = None,
     as_json: Json = False,
+    without: Without = None,
+    without_twins: WithoutTwins = None,
     skip_bad: SkipBad = False,
 ) -> None:
     """Measure models on a labelled set, and compare them.
@@ -87,12 +98,12 @@ def evaluate(
     if output is not None:
         need("matplotlib", "plots")
         need("jinja2", "plots")
-    from mien.evaluation import collect, compare, read_for_models
+    from mien.evaluation import add_without_twins, collect, compare, read_for_models
     from mien.evaluation.comparison import comparison_document
     from mien.model_folder import read_config, resolve
 
     configs = [read_config(resolve(model)) for model in models]
-    judged = read_for_models(configs, data, split, skip_bad, votes)
+    judged = read_for_models(configs, data, split, skip_bad, votes, without)
     whole = judged[0].whole
     warn_of_problems(whole.problems)
     if split is None and len(whole.split_names) > 1:
@@ -104,6 +115,8 @@ def evaluate(
     evaluations = []
     for model, each in zip(models, judged, strict=True):
         evaluation = collect(model, each.faces, tta, each.classes)
+        if without_twins is not None:
+            evaluation = add_without_twins(evaluation, each.faces, without_twins)
         evaluations.append(evaluation)
         if not as_json:
             place = ", ".join(filter(None, [str(data), each.part]))

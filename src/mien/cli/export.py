@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from mien.cli.options import Teacher, Votes
+from mien.cli.options import Teacher, Votes, Without
 from mien.cli.output import need, tell, trained, try_next
 
 
@@ -21,6 +21,7 @@ def export(
     ] = None,
     votes: Votes = None,
     teacher: Teacher = None,
+    without: Without = None,
     half: Annotated[
         bool, typer.Option("--half", help="Round the weights to half precision: smaller files.")
     ] = False,
@@ -29,5 +30,5 @@ def export(
     need("torch", "train")
     from mien import training
 
-    typer.echo(training.export(run, output, keep, data, votes, teacher, half))
+    typer.echo(training.export(run, output, keep, data, votes, teacher, half, without))
     tell(trained(output), try_next("predict", "PICTURE", "--model", output))

@@ -74,6 +74,13 @@ Votes = Annotated[
     Path | None,
     typer.Option(help="FER+ votes (fer2013new.csv) for recipes with train.vote_weight."),
 ]
+Without = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Leave out the rows that this CSV names, as mien data audit --write writes them.",
+    ),
+]
 Teacher = Annotated[
     list[str] | None,
     typer.Option(

@@ -9,8 +9,9 @@ from mien.evaluation.calibration import (
 from mien.evaluation.comparison import Comparison, compare
 from mien.evaluation.faces import honesty_warning, read_for_model, read_for_models
 from mien.evaluation.metrics import wilson_interval
-from mien.evaluation.report import Evaluation, Report, collect, evaluate, score
+from mien.evaluation.report import Evaluation, Report, WithoutTwins, collect, evaluate, score
 from mien.evaluation.votes import Truth, VotesReport, score_votes, truth_of
+from mien.evaluation.without_twins import add_without_twins
 
 __all__ = [
     "Calibration",
@@ -20,6 +21,8 @@ __all__ = [
     "Report",
     "Truth",
     "VotesReport",
+    "WithoutTwins",
+    "add_without_twins",
     "collect",
     "compare",
     "evaluate",

@@ -65,12 +65,7 @@ class Mistake:
     @property
     def png(self) -> bytes:
         """The face as a PNG file, `LARGEST_FACE` wide at the most."""
-        image = self.image
-        if len(image) > LARGEST_FACE:
-            image = resize(np.ascontiguousarray(image), LARGEST_FACE, LARGEST_FACE)
-        buffer = io.BytesIO()
-        Image.fromarray(image).save(buffer, "PNG", optimize=True)
-        return buffer.getvalue()
+        return thumbnail(self.image)
 
 
 def write_report(
@@ -191,10 +186,22 @@ def html_page(
     )
 
 
-def render_page(template: str, **values: Any) -> str:
-    """Returns an HTML page from a template beside this file; every value is escaped in it."""
+def thumbnail(image: np.ndarray) -> bytes:
+    """Returns a face image as a PNG file, `LARGEST_FACE` wide at the most."""
+    if len(image) > LARGEST_FACE:
+        image = resize(np.ascontiguousarray(image), LARGEST_FACE, LARGEST_FACE)
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def render_page(template: str, folder: Path = Path(__file__).parent, **values: Any) -> str:
+    """Returns an HTML page from a template in `folder`; every value is escaped in it.
+
+    It may extend and import the templates beside this file.
+    """
     templates = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader([folder, Path(__file__).parent]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -39,6 +39,8 @@ class Report:
             answers are not given; empty in reports of earlier versions.
         calibration: Before and after the temperature, cross-fitted, and by expression; None of
             fewer than 20 faces and in reports of earlier versions.
+        without_twins: The same without the faces that have a twin in another set; None where
+            none were looked for.
     """
 
     num_faces: int
@@ -56,13 +58,32 @@ class Report:
     votes: VotesReport | None = None
     coverages: tuple[metrics.Coverage, ...] = ()
     calibration: Calibration | None = None
+    without_twins: "WithoutTwins | None" = None
 
     def to_json_dict(self) -> dict[str, Any]:
-        """Returns the report as JSON's own types; without the key `votes` where it has none."""
+        """Returns the report as JSON's own types; `votes`, `without_twins` only if it has any."""
         document = json.loads(json.dumps(asdict(self)))
-        if self.votes is None:
-            del document["votes"]
+        for name in ("votes", "without_twins"):
+            if document[name] is None:
+                del document[name]
+        if self.without_twins is not None:
+            document["without_twins"]["report"] = self.without_twins.report.to_json_dict()
         return document
+
+
+@dataclass(frozen=True)
+class WithoutTwins:
+    """The figures without the faces that have a twin, the same picture, in another set.
+
+    Attributes:
+        others: The other set, as `PATH` or `PATH:SPLIT`.
+        num_left_out: Faces with a twin there.
+        report: On the other faces.
+    """
+
+    others: str
+    num_left_out: int
+    report: Report
 
 
 def read_report(document: dict[str, Any]) -> Report:
@@ -238,7 +259,7 @@ def collect(
     classifier = model if isinstance(model, Classifier) else Classifier(model)
     names = classes or classifier.labels
     labels = _labels_of_model(faces, names)
-    votes = _votes_of_model(faces, names)
+    votes = votes_of_model(faces, names)
     given, side = faces.face_size, classifier.config.face_size
     if given != side:
         raise BadInputError(
@@ -272,7 +293,7 @@ def _labels_of_model(faces: FaceSet, known: tuple[str, ...]) -> np.ndarray:
     return np.array([position.get(name, -1) for name in faces.label_names])[faces.labels]
 
 
-def _votes_of_model(faces: FaceSet, known: tuple[str, ...]) -> np.ndarray | None:
+def votes_of_model(faces: FaceSet, known: tuple[str, ...]) -> np.ndarray | None:
     """Returns the set's votes, if any, with a column for each of the model's classes."""
     if faces.votes is None:
         return None

@@ -57,6 +57,7 @@ def export(
     votes: str | Path | None = None,
     teacher: TeacherNames = None,
     half: bool = False,
+    without: str | Path | None = None,
 ) -> Path:
     """Returns the model folder written from a run's checkpoint, finished or not.
 
@@ -69,6 +70,7 @@ def export(
         votes: The new path of the votes, if they were moved.
         teacher: The new paths of all teachers, if any was moved.
         half: Round the weights to half precision. `model.safetensors` is then half as large.
+        without: The new path of the rows that are left out, if it was moved.
 
     Raises:
         MissingError: The folder is no run, or has no checkpoint yet.
@@ -83,7 +85,7 @@ def export(
     """
     run = Path(run)
     recipe, info = run_folder.read_recipe(run), run_folder.read_info(run)
-    source, selection = source_of(info, data, votes, teacher), None
+    source, selection = source_of(info, data, votes, teacher, without), None
     try:
         faces = prepare(source, recipe)
         reason = f"{source.data}: not what {run} was trained on"
@@ -172,6 +174,7 @@ def _record(
         init=Path(info.init).name if info.init else None,
         votes=Path(info.votes).name if info.votes else None,
         teacher=", ".join(Path(name).name for name in info.teacher) or None,
+        without=Path(info.without).name if info.without else None,
         git_revision=info.git_revision,
         versions=info.versions,
         machine=info.machine,
