@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.options import Data, SkipBad, model_names
+from mien.cli.options import Data, Device, Precision, SkipBad, Threads, model_names
 from mien.cli.output import found, need, note, print_json, tell, warn, warn_of_problems
 from mien.cli.report_tables import print_comparison, print_report
+from mien.processors import limit_cores
 
 if TYPE_CHECKING:
     from mien.evaluation import Report, VotesReport
@@ -65,6 +66,9 @@ def evaluate(
     output: Output = None,
     as_json: Json = False,
     skip_bad: SkipBad = False,
+    precision: Precision = "float32",
+    device: Device = "auto",
+    threads: Threads = 0,
 ) -> None:
     """Measure models on a labelled set, and compare them.
 
@@ -81,6 +85,7 @@ def evaluate(
     from mien.evaluation import collect, compare, honesty_warning, read_for_model
     from mien.model_folder import read_config, resolve
 
+    limit_cores(threads)
     configs = [read_config(resolve(model)) for model in models]
     judged = [read_for_model(config, data, split, skip_bad, votes) for config in configs]
     whole = judged[0].whole
@@ -90,7 +95,7 @@ def evaluate(
     part = f", split {split}" if split else ""
     evaluations, notes = [], []
     for model, judgement in zip(models, judged, strict=True):
-        evaluation = collect(model, judgement.faces, tta)
+        evaluation = collect(model, judgement.faces, tta, precision=precision, device=device)
         warning = honesty_warning(evaluation.config, judgement.faces, judgement.whole)
         if judgement.dropped:
             warn(f"{model}: was trained without {', '.join(judgement.dropped)}: left out here too")
@@ -99,7 +104,8 @@ def evaluate(
         evaluations.append(evaluation)
         notes.append([warning] if warning else [])
         if not as_json:
-            print_report(f"{model} on {data}{part}", evaluation.report)
+            title = f"{model} on {data}{part} ({evaluation.read_by})"
+            print_report(title, evaluation.report)
     comparison = compare(evaluations) if len(models) > 1 else None
     if comparison is None:
         if as_json:

@@ -133,6 +133,7 @@ def write_report(
         {name: picture.read_bytes() for name, picture in pictures.items()},
         surest_mistakes(evaluation, faces),
         notes,
+        evaluation.read_by,
     )
     document = json.dumps(report.to_json_dict(), allow_nan=False, indent=2) + "\n"
     for name, text in ((REPORT, document), (PAGE, page)):
@@ -148,6 +149,7 @@ def html_page(
     figures: Mapping[str, bytes],
     mistakes: Sequence[Mistake],
     notes: Sequence[str] = (),
+    read_by: str = "",
 ) -> str:
     """Returns the page: figures, tables and mistakes, with every picture inside; no script.
 
@@ -158,6 +160,7 @@ def html_page(
         figures: PNG files by name; the last one is as wide as the page.
         mistakes: Faces decided wrongly, in the order to show them.
         notes: What a reader must know of the figures.
+        read_by: Which network gave the answers, and where it ran.
     """
     templates = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -174,6 +177,7 @@ def html_page(
         figures=figures,
         mistakes=mistakes,
         notes=notes,
+        read_by=read_by,
         zip=zip,
     )
 

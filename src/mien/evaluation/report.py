@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter
 
-from mien.classifier import Classifier
+from mien.classifier import Classifier, Precision
 from mien.data import FaceSet
 from mien.errors import BadInputError, UsageError
 from mien.evaluation import metrics
@@ -131,6 +131,7 @@ class Evaluation:
         labels: int64 `[N]`, as indices of the model's labels.
         report: How well it did.
         truth: The annotators' majority where the set has votes, else the labels.
+        read_by: Precision and device, and the first 16 digits of the network's SHA-256.
     """
 
     model: str
@@ -139,6 +140,7 @@ class Evaluation:
     labels: np.ndarray
     report: Report
     truth: Truth
+    read_by: str = ""
 
     @property
     def correct(self) -> np.ndarray:
@@ -153,6 +155,8 @@ def evaluate(
     *,
     split: str | None = None,
     votes: str | Path | None = None,
+    precision: Precision = "float32",
+    device: str = "auto",
 ) -> Report:
     """Returns the report on a model over a labelled set.
 
@@ -164,6 +168,8 @@ def evaluate(
         tta: Average the logits of the test-time views.
         split: One split of it only; None for all faces.
         votes: With a path: FER+'s votes of the same rows.
+        precision: Of a model that is named, as `Classifier` takes it; so is the next.
+        device: What it runs on.
 
     Example:
         >>> from mien.data import read
@@ -174,7 +180,8 @@ def evaluate(
         >>> report == evaluate("default", read("faces.csv"), split="PublicTest")
         True
     """
-    classifier = model if isinstance(model, Classifier) else Classifier(model)
+    named = not isinstance(model, Classifier)
+    classifier = Classifier(model, 0, precision, device) if named else model
     if isinstance(faces, str | Path):
         chosen = read_for_model(classifier.config, faces, split, votes=votes).faces
     elif votes is not None:
@@ -184,7 +191,14 @@ def evaluate(
     return collect(classifier, chosen, tta).report
 
 
-def collect(model: Classifier | str | Path, faces: FaceSet, tta: bool = False) -> Evaluation:
+def collect(
+    model: Classifier | str | Path,
+    faces: FaceSet,
+    tta: bool = False,
+    *,
+    precision: Precision = "float32",
+    device: str = "auto",
+) -> Evaluation:
     """Returns a model's logits of every face of a labelled set, and the report on them.
 
     Classes are matched by name: the set may list them in another order, or lack some. Faces are not
@@ -194,6 +208,8 @@ def collect(model: Classifier | str | Path, faces: FaceSet, tta: bool = False) -
         model: A loaded classifier, or `default`, a model folder, or a run that holds one.
         faces: The labelled faces; `FaceSet.take_split` chooses a part.
         tta: Average the logits of the test-time views (`mien.views`).
+        precision: Of a model that is named, as `Classifier` takes it; so is the next.
+        device: What it runs on.
 
     Raises:
         MissingError: No such model.
@@ -207,7 +223,8 @@ def collect(model: Classifier | str | Path, faces: FaceSet, tta: bool = False) -
         >>> evaluation.logits.shape, evaluation.report.num_faces
         ((98, 7), 98)
     """
-    classifier = model if isinstance(model, Classifier) else Classifier(model)
+    named = not isinstance(model, Classifier)
+    classifier = Classifier(model, 0, precision, device) if named else model
     labels = _labels_of_model(faces, classifier.labels)
     votes = _votes_of_model(faces, classifier.labels)
     given, side = faces.face_size, classifier.config.face_size
@@ -218,9 +235,18 @@ def collect(model: Classifier | str | Path, faces: FaceSet, tta: bool = False) -
     logits = classifier.logits(faces.images, tta)
     if not np.isfinite(logits).all():
         raise BadInputError(f"{classifier.folder}: gives logits that are not finite numbers")
-    name = str(classifier.folder if isinstance(model, Classifier) else model)
+    name = str(model if named else classifier.folder)
     report = score(logits, labels, classifier.labels, classifier.num_views(tta), votes)
-    return Evaluation(name, classifier.config, logits, labels, report, truth_of(labels, votes))
+    digest, how = classifier.digest[:16], f"{classifier.precision} on {classifier.device}"
+    return Evaluation(
+        name,
+        classifier.config,
+        logits,
+        labels,
+        report,
+        truth_of(labels, votes),
+        f"{how}, network {digest}",
+    )
 
 
 def _labels_of_model(faces: FaceSet, known: tuple[str, ...]) -> np.ndarray:
