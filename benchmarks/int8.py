@@ -49,8 +49,8 @@ On {split}, which chose epoch and temperature of both; loss is the cross-entropy
 """
 
 SPEED = """
-Milliseconds a face on one thread, medians, both networks in turns in one process, other work beside
-them; the factor is the median of the pairs' ratios ({machine}):
+Milliseconds of processor time a face on one thread, medians, both networks in turns in one process,
+other work beside them; the factor is the median of the pairs' ratios ({machine}):
 
 | model | faces at once | float32 | int8 | faster | file float32 | file int8 |
 |---|---|---|---|---|---|---|
@@ -129,14 +129,14 @@ def timed(
 ) -> tuple[float, float, float]:
     """Returns milliseconds a face of both, and how many times as fast the second is."""
     pairs = []
-    for _ in range(num_pairs + 2):
+    for _ in range(num_pairs):
         seconds = []
         for classifier in (exact, fast):
-            start = time.perf_counter()
+            classifier.run(views)  # so that its weights are in the cache
+            start = time.process_time()
             classifier.run(views)
-            seconds.append(time.perf_counter() - start)
+            seconds.append(time.process_time() - start)
         pairs.append(seconds)
-    pairs = pairs[2:]  # the first runs reserve memory
     slow, quick = (
         statistics.median(column) * 1e3 / len(views) for column in zip(*pairs, strict=True)
     )

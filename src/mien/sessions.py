@@ -47,8 +47,8 @@ DEVICES: dict[str, _Device] = {
 """The devices by name."""
 
 AUTOMATIC = ("cuda", "directml", "cpu")
-"""What `auto` chooses from, the best first. OpenVINO must be named, for on a processor it is no
-faster than ONNX Runtime itself; and CoreML, which every package for macOS has."""
+"""What `auto` chooses from, the best first. OpenVINO must be named, for without a GPU of
+its own it does what the CPU does, less int8; and CoreML, which every package for macOS has."""
 
 
 def find_device(device: str = "auto") -> str:

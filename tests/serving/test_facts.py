@@ -1,11 +1,11 @@
 """What the service says of itself: facts, health, counters, document, page."""
 
-from collections.abc import hashlib
+import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
-import Iterator
 import pytest
 from fastapi import WebSocket
 from websockets.sync.client import connect
