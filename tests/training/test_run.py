@@ -14,14 +14,13 @@ from safetensors.torch import load_file
 
 from drawn_faces import drawn_set, write_fer_csv
 from mien.classifier import Classifier, softmax
-from mien.data import read
+from mien.data import choose_faces, read
 from mien.errors import BadInputError, MissingError, UsageError
 from mien.evaluation import evaluate, fit_temperature
 from mien.model_folder import read_config
 from mien.recipes import load_recipe
 from mien.run_folder import check_free, read_info, read_metrics
 from mien.training import export, free_run_folder, resume, train
-from mien.training.data import choose_faces
 from mien.training.fine_tuning import initial_weights
 from mien.training.loop import epochs
 from mien.training.state import start
@@ -106,7 +105,7 @@ def test_a_trained_net_learns_drawn_faces(run):
 
 def test_accuracy_in_the_loop_is_that_of_the_logits(data):
     recipe = small("train.epochs=1")
-    train_faces, selection, *_ = choose_faces(recipe, read(data))
+    train_faces, selection, *_ = choose_faces(recipe.data, read(data))
     state = start(recipe, train_faces, selection)
     records = list(epochs(state))
     assert state.last is not None
@@ -191,7 +190,7 @@ def test_a_set_without_splits_holds_a_part_out(tmp_path):
     path = tmp_path / "train.csv"
     write_fer_csv(path, images, labels, None)
     faces = read(path)
-    train_faces, selection, _, name = choose_faces(small(), faces)
+    train_faces, selection, _, name = choose_faces(small().data, faces)
     assert (len(train_faces), len(selection)) == (80, 20)
     assert name == "0.2 of all, seed 42"
 
@@ -310,7 +309,9 @@ def test_what_a_model_folder_cannot_be_exported_with_is_told(run, data, tmp_path
     refused(UsageError, "which must fit model.onnx: --half needs its run", half=True, data=data)
     other = tmp_path / "other.csv"
     write_fer_csv(other, *drawn_set(20, seed=9), ["Training"] * 10 + ["PublicTest"] * 10)
-    refused(BadInputError, "has other faces than those that", int8=True, data=other)
+    refused(
+        BadInputError, "not the labelled set that the model was trained on", int8=True, data=other
+    )
     refused(UsageError, "was selected by votes", "default", int8=True, data=data)
 
 

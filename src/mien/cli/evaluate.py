@@ -24,7 +24,12 @@ Models = Annotated[
     ),
 ]
 Split = Annotated[
-    str | None, typer.Option(help="Evaluate on this split only; without it on all faces.")
+    str | None,
+    typer.Option(
+        help="Evaluate on this split only; selection: on the faces that the model itself was "
+        "selected on, also where its run held them out. Without it on all faces.",
+        show_default=False,
+    ),
 ]
 Votes = Annotated[
     Path | None,
@@ -45,14 +50,17 @@ Output = Annotated[
     Path | None,
     typer.Option(
         help="Write figures, report.json and report.html, a page with the worst mistakes, to "
-        "this folder; with several models to a folder for each inside.",
+        "this folder; with several models to a folder for each inside, and comparison.html "
+        "beside them.",
         show_default=False,
     ),
 ]
 Json = Annotated[
     bool,
     typer.Option(
-        "--json", help="Print JSON; of several models the keys models, differences, groups."
+        "--json",
+        help="Print JSON; of several models the keys models, classes, left_out, differences, "
+        "differences_by_votes, groups.",
     ),
 ]
 
@@ -75,44 +83,44 @@ def evaluate(
     Reports accuracy with its 95 % interval, balanced accuracy, precision, recall and F1, log
     loss, calibration error and the confusion matrix. Of several models it adds paired differences
     to the first (bootstrap interval, McNemar's exact test), and mean and standard deviation of
-    those that differ by their training seed alone. With votes it adds how well each model says
-    what the annotators say, and its false alarms on clearly neutral faces. Warns where the faces
-    took part in a model's training or selection.
+    those that differ by their training seed alone. Models that know different classes are
+    compared on the classes that all know, each by its probabilities of these alone. With votes it
+    adds how well each model says what the annotators say, and its false alarms on clearly neutral
+    faces. Warns where the faces took part in a model's training or selection.
     """
     if output is not None:
         need("matplotlib", "plots")
         need("jinja2", "plots")
-    from mien.evaluation import collect, compare, honesty_warning, read_for_model
+    from mien.evaluation import collect, compare, read_for_models
+    from mien.evaluation.comparison import comparison_document
     from mien.model_folder import read_config, resolve
 
     limit_cores(threads)
     configs = [read_config(resolve(model)) for model in models]
-    judged = [read_for_model(config, data, split, skip_bad, votes) for config in configs]
+    judged = read_for_models(configs, data, split, skip_bad, votes)
     whole = judged[0].whole
     warn_of_problems(whole.problems)
     if split is None and len(whole.split_names) > 1:
         warn(f"no --split: pooling {', '.join(whole.split_names)}")
-    part = f", split {split}" if split else ""
-    evaluations, notes = [], []
-    for model, judgement in zip(models, judged, strict=True):
-        evaluation = collect(model, judgement.faces, tta, precision=precision, device=device)
-        warning = honesty_warning(evaluation.config, judgement.faces, judgement.whole)
-        if judgement.dropped:
-            warn(f"{model}: was trained without {', '.join(judgement.dropped)}: left out here too")
-        if warning:
-            warn(f"{model}: {warning}")
+    for model, each in zip(models, judged, strict=True):
+        for remark in each.notes:
+            warn(f"{model}: {remark}")
+    names = [", ".join(filter(None, [data.name, each.part])) for each in judged]
+    evaluations = []
+    for model, each in zip(models, judged, strict=True):
+        evaluation = collect(
+            model, each.faces, tta, each.classes, precision=precision, device=device
+        )
         evaluations.append(evaluation)
-        notes.append([warning] if warning else [])
         if not as_json:
-            title = f"{model} on {data}{part} ({evaluation.read_by})"
-            print_report(title, evaluation.report)
+            place = ", ".join(filter(None, [str(data), each.part]))
+            print_report(f"{model} on {place} ({evaluation.read_by})", evaluation.report)
     comparison = compare(evaluations) if len(models) > 1 else None
     if comparison is None:
         if as_json:
             print_json(evaluations[0].report.to_json_dict())
     elif as_json:
-        reports = [{"model": e.model, **e.report.to_json_dict()} for e in evaluations]
-        print_json({"models": reports, **comparison.to_json_dict()})
+        print_json(comparison_document(evaluations, comparison))
     else:
         print_comparison(comparison)
     first = max(evaluations, key=lambda each: _judged(each.report).accuracy)
@@ -125,10 +133,15 @@ def evaluate(
         from mien.evaluation.pages import report_folders, write_report
 
         folders = [output] if comparison is None else report_folders(output, models)
-        for folder, evaluation, about, each in zip(
-            folders, evaluations, notes, judged, strict=True
-        ):
-            page = write_report(folder, evaluation, each.faces, data.name + part, about)
+        for folder, evaluation, name, each in zip(folders, evaluations, names, judged, strict=True):
+            page = write_report(folder, evaluation, each.faces, name, each.notes)
+            note(f"written: {page}")
+        if comparison is not None:
+            from mien.evaluation.comparison_pages import write_comparison
+
+            remarks = [each.notes for each in judged]
+            called = [folder.name for folder in folders]
+            page = write_comparison(output, called, evaluations, comparison, names[0], remarks)
             note(f"written: {page}")
 
 

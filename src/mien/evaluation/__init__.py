@@ -1,13 +1,20 @@
 """Logits and labels → metrics, calibration, reports on models, comparisons of models."""
 
-from mien.evaluation.calibration import fit_temperature
+from mien.evaluation.calibration import (
+    Calibration,
+    CalibrationError,
+    fit_temperature,
+    score_calibration,
+)
 from mien.evaluation.comparison import Comparison, compare
-from mien.evaluation.faces import honesty_warning, read_for_model
+from mien.evaluation.faces import honesty_warning, read_for_model, read_for_models
 from mien.evaluation.metrics import wilson_interval
 from mien.evaluation.report import Evaluation, Report, collect, evaluate, score
 from mien.evaluation.votes import Truth, VotesReport, score_votes, truth_of
 
 __all__ = [
+    "Calibration",
+    "CalibrationError",
     "Comparison",
     "Evaluation",
     "Report",
@@ -19,7 +26,9 @@ __all__ = [
     "fit_temperature",
     "honesty_warning",
     "read_for_model",
+    "read_for_models",
     "score",
+    "score_calibration",
     "score_votes",
     "truth_of",
     "wilson_interval",

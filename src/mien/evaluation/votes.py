@@ -9,6 +9,7 @@ import numpy as np
 
 from mien.data import find_majority, vote_shares
 from mien.evaluation import metrics
+from mien.evaluation.calibration import Calibration, score_calibration
 
 NEUTRAL = "neutral"
 ALARMS = ("angry", "sad", "fear", "disgust")
@@ -68,6 +69,7 @@ class VotesReport:
         num_clear_expression: Faces that at least eight of ten give one and the same expression.
         read_neutral: Of these, those read neutral.
         coverages: As `Report.coverages`, against the majority.
+        calibration: As `Report.calibration`, against the shares of the votes.
     """
 
     num_faces: int
@@ -89,6 +91,7 @@ class VotesReport:
     num_clear_expression: int
     read_neutral: Share | None
     coverages: tuple[metrics.Coverage, ...] = ()
+    calibration: Calibration | None = None
 
     @property
     def clear_faces(self) -> dict[str, Share]:
@@ -125,7 +128,11 @@ def _truth_of(votes: np.ndarray, choice: np.ndarray) -> Truth:
 
 
 def score_votes(
-    logits: np.ndarray, labels: np.ndarray, votes: np.ndarray, label_names: tuple[str, ...]
+    logits: np.ndarray,
+    labels: np.ndarray,
+    votes: np.ndarray,
+    label_names: tuple[str, ...],
+    temperature: float = 1.0,
 ) -> VotesReport | None:
     """Returns the report against annotators; None where they agree on none of the faces.
 
@@ -134,6 +141,7 @@ def score_votes(
         labels: Integers `[N]`, the faces' own labels.
         votes: int64 `[N, K + 3]`, as `FaceSet.votes`, in the order of the logits.
         label_names: The K class names.
+        temperature: That the logits were divided by, for the calibration error without it.
 
     Raises:
         ValueError: The arguments do not fit each other.
@@ -178,6 +186,7 @@ def score_votes(
         num_clear_expression=num_clear[1],
         read_neutral=read_neutral,
         coverages=metrics.coverages(decided, truth.labels),
+        calibration=score_calibration(decided, truth.targets, label_names, temperature),
     )
 
 

@@ -7,9 +7,10 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from mien.data import FaceSet
-from mien.errors import BadInputError, UsageError
+from mien.data import FaceSet, choose_faces
+from mien.errors import UsageError
 from mien.evaluation import evaluate, read_for_model
+from mien.evaluation.faces import SELECTION
 from mien.files import make_whole
 from mien.model_folder import (
     METADATA_KEY,
@@ -21,6 +22,7 @@ from mien.model_folder import (
     verify,
     write_config,
 )
+from mien.recipes.recipe import Data
 from mien.training.card import write_texts
 from mien.training.quantising import write_int8
 
@@ -76,14 +78,9 @@ def _faces(
         raise UsageError(f"{model}: expected --data with it, the faces that it was trained on")
     if by_votes and votes is None:
         raise UsageError(f"{model} was selected by votes: expected --votes with it")
-    faces = read_for_model(config, data, votes=votes if by_votes else None).faces
-    train, selection = map(faces.take_split, (record.train_split, record.selection_split))
-    if selection.without_opinions().content_hash() != record.selection_hash:
-        raise BadInputError(
-            f"{data}: its split {record.selection_split!r} has other faces than those that "
-            f"{model} was selected on"
-        )
-    return train, selection
+    judged = read_for_model(config, data, SELECTION, votes=votes if by_votes else None)
+    train, _, _, _ = choose_faces(Data.model_validate(record.recipe["data"]), judged.whole)
+    return train, judged.faces
 
 
 def _round(folder: Path, config: ModelConfig, selection: FaceSet) -> ModelConfig:
