@@ -67,18 +67,16 @@ FOOT = """
 or `mien export RUN --int8` from a run. It is ONNX Runtime's static quantisation: signed weights
 with a scale for each output channel, unsigned activations with a scale for each tensor, from the
 least to the greatest value on 448 training faces. All but convolutions over more than one pixel
-stays float32.
-The temperature is fitted anew on the selection faces.
+stays float32. The temperature is fitted anew on the selection faces.
 
 `fer2013`'s float32 weights are rounded to half precision (`--half`) to make room in the package. No
 answer of one view changed by that.
 
 The range of 1,024 faces, the 99.99th percentile, float32 in the first convolution, 8-bit sums of
-branches and one scale for all channels were tried too. They move accuracies by up to 0.25 points
-either way, which is nine of 3,589 faces: chance. Weights of 7 bits (`reduce_range`) cost the
-default 0.5 points; they would be exact on x86 without VNNI, where sums of two products saturate at
-16 bits, but there float32 is taken anyway, and `--precision int8` warns. Signed activations gave
-the same figures but ran slower than float32.
+branches and one scale for all channels were tried too: nothing beyond chance. Weights of 7 bits
+(`reduce_range`) lost more. They would be exact on x86 without VNNI, where sums of two products
+saturate at 16 bits, but there float32 is taken anyway, and `--precision int8` warns. Signed
+activations were as accurate but slower than float32.
 """
 
 
