@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.options import Data, SkipBad, Without, model_names
+from mien.cli.options import Data, Device, Precision, SkipBad, Threads, Without, model_names
 from mien.cli.output import found, need, note, print_json, tell, warn, warn_of_problems
 from mien.cli.report_tables import print_comparison, print_report
+from mien.processors import limit_cores
 
 if TYPE_CHECKING:
     from mien.evaluation import Report, VotesReport
@@ -84,6 +85,9 @@ def evaluate(
     without: Without = None,
     without_twins: WithoutTwins = None,
     skip_bad: SkipBad = False,
+    precision: Precision = "float32",
+    device: Device = "auto",
+    threads: Threads = 0,
 ) -> None:
     """Measure models on a labelled set, and compare them.
 
@@ -102,6 +106,7 @@ def evaluate(
     from mien.evaluation.comparison import comparison_document
     from mien.model_folder import read_config, resolve
 
+    limit_cores(threads)
     configs = [read_config(resolve(model)) for model in models]
     judged = read_for_models(configs, data, split, skip_bad, votes, without)
     whole = judged[0].whole
@@ -114,13 +119,15 @@ def evaluate(
     names = [", ".join(filter(None, [data.name, each.part])) for each in judged]
     evaluations = []
     for model, each in zip(models, judged, strict=True):
-        evaluation = collect(model, each.faces, tta, each.classes)
+        evaluation = collect(
+            model, each.faces, tta, each.classes, precision=precision, device=device
+        )
         if without_twins is not None:
             evaluation = add_without_twins(evaluation, each.faces, without_twins)
         evaluations.append(evaluation)
         if not as_json:
             place = ", ".join(filter(None, [str(data), each.part]))
-            print_report(f"{model} on {place}", evaluation.report)
+            print_report(f"{model} on {place} ({evaluation.read_by})", evaluation.report)
     comparison = compare(evaluations) if len(models) > 1 else None
     if comparison is None:
         if as_json:

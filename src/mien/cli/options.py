@@ -48,6 +48,24 @@ MinConfidence = Annotated[
         "that are, and how many of the others are right.",
     ),
 ]
+Precision = Annotated[
+    Literal["auto", "float32", "int8"],
+    typer.Option(
+        help="Which network of the model: float32; int8, several times as fast on the CPU; or "
+        "auto: int8 if the model has it and the processor is quick at it."
+    ),
+]
+Device = Annotated[
+    str,
+    typer.Option(help="Where networks run: cpu, cuda, directml, openvino, coreml, or auto."),
+]
+Threads = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        help="The most processor cores for networks and decoders; 0: all that are free to use.",
+    ),
+]
 HideKind = Literal["blur", "pixelate", "solid"]
 Model = Annotated[
     str,

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mien.cli.options import Detector, Hide, MinConfidence, Model
+from mien.cli.options import Detector, Device, Hide, MinConfidence, Model, Precision, Threads
 from mien.cli.output import need, note, print_json, progress_bar, tell
 from mien.errors import BadInputError, UsageError
+from mien.processors import limit_cores
 from mien.text import counted
 
 if TYPE_CHECKING:
@@ -145,6 +146,9 @@ def predict(
     every: Every = "1",
     start: Start = "0",
     end: End = None,
+    precision: Precision = "auto",
+    device: Device = "auto",
+    threads: Threads = 0,
 ) -> None:
     """Read the expressions perceived in pictures and videos.
 
@@ -157,6 +161,7 @@ def predict(
     from mien.inference.read.sampling import parse_every, parse_time
     from mien.inference.read.sources import VideoSource
 
+    limit_cores(threads)
     until = None if end is None else parse_time(end)
     sampling = Sampling(*parse_every(every), parse_time(start), until)
     if parquet is not None or tables == "parquet":
@@ -167,7 +172,9 @@ def predict(
 
         _refuse_beside_tables(csv or parquet, draw or hide)
         how = (model, detector, tta, detect_every, detect_size, sampling, tables or "csv")
-        settings = VideoSettings(*how, min_confidence=min_confidence)
+        settings = VideoSettings(
+            *how, min_confidence=min_confidence, precision=precision, device=device
+        )
         _write_tables(sources, output, settings, resume, workers or 1, patience, json)
         return
     _check_drawing(output, sources, draw, hide)
@@ -186,6 +193,8 @@ def predict(
         detect_size=detect_size,
         patience_seconds=patience,
         min_confidence=min_confidence,
+        precision=precision,
+        device=device,
     )
     with progress_bar(sources, sampling, has_bar) as progress:
         # made here: lines go where the bar has sent stdout

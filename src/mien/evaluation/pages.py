@@ -121,6 +121,7 @@ def write_report(
         {name: picture.read_bytes() for name, picture in pictures.items()},
         surest_mistakes(evaluation, faces),
         notes,
+        evaluation.read_by,
     )
     write_document(folder / REPORT, report.to_json_dict())
     return write_document(folder / PAGE, page)
@@ -164,6 +165,7 @@ def html_page(
     figures: Mapping[str, bytes],
     mistakes: Sequence[Mistake],
     notes: Sequence[str] = (),
+    read_by: str = "",
 ) -> str:
     """Returns the page: figures, tables and mistakes, with every picture inside; no script.
 
@@ -174,6 +176,7 @@ def html_page(
         figures: PNG files by name; the last one is as wide as the page.
         mistakes: Faces decided wrongly, in the order to show them.
         notes: What a reader must know of the figures.
+        read_by: Which network gave the answers, and where it ran.
     """
     return render_page(
         "page.html",
@@ -183,6 +186,7 @@ def html_page(
         figures=figures,
         mistakes=mistakes,
         notes=notes,
+        read_by=read_by,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter
 
-from mien.classifier import Classifier
+from mien.classifier import Classifier, Precision
 from mien.data import FaceSet
 from mien.errors import BadInputError, UsageError
 from mien.evaluation import metrics
@@ -163,6 +163,7 @@ class Evaluation:
         labels: int64 `[N]`, as indices of `label_names`.
         report: How well it did.
         truth: The annotators' majority where the set has votes, else the labels.
+        read_by: Precision and device, and the first 16 digits of the network's SHA-256.
     """
 
     model: str
@@ -172,6 +173,7 @@ class Evaluation:
     labels: np.ndarray
     report: Report
     truth: Truth
+    read_by: str = ""
 
     @property
     def correct(self) -> np.ndarray:
@@ -191,6 +193,8 @@ def evaluate(
     *,
     split: str | None = None,
     votes: str | Path | None = None,
+    precision: Precision = "float32",
+    device: str = "auto",
 ) -> Report:
     """Returns the report on a model over a labelled set.
 
@@ -203,6 +207,8 @@ def evaluate(
         split: One split of it only; `selection`: the faces that the model was selected on; None
             for all faces.
         votes: With a path: FER+'s votes of the same rows.
+        precision: Of a model that is named, as `Classifier` takes it; so is the next.
+        device: What it runs on.
 
     Example:
         >>> from mien.data import read
@@ -213,7 +219,8 @@ def evaluate(
         >>> report == evaluate("default", read("faces.csv"), split="PublicTest")
         True
     """
-    classifier = model if isinstance(model, Classifier) else Classifier(model)
+    named = not isinstance(model, Classifier)
+    classifier = Classifier(model, 0, precision, device) if named else model
     if isinstance(faces, str | Path):
         chosen = read_for_model(classifier.config, faces, split, votes=votes).faces
     elif votes is not None:
@@ -230,6 +237,9 @@ def collect(
     faces: FaceSet,
     tta: bool = False,
     classes: tuple[str, ...] | None = None,
+    *,
+    precision: Precision = "float32",
+    device: str = "auto",
 ) -> Evaluation:
     """Returns a model's logits of every face of a labelled set, and the report on them.
 
@@ -243,6 +253,8 @@ def collect(
         classes: Some of the model's classes, where it is compared with one that lacks the others:
             only their logits are kept, so the probabilities are those that the model gives each
             class if it must be one of these, P(class) / (sum of P over `classes`). None: all.
+        precision: Of a model that is named, as `Classifier` takes it; so is the next.
+        device: What it runs on.
 
     Raises:
         MissingError: No such model.
@@ -256,7 +268,8 @@ def collect(
         >>> evaluation.logits.shape, evaluation.report.num_faces
         ((98, 7), 98)
     """
-    classifier = model if isinstance(model, Classifier) else Classifier(model)
+    named = not isinstance(model, Classifier)
+    classifier = Classifier(model, 0, precision, device) if named else model
     names = classes or classifier.labels
     labels = _labels_of_model(faces, names)
     votes = votes_of_model(faces, names)
@@ -269,11 +282,21 @@ def collect(
     if not np.isfinite(logits).all():
         raise BadInputError(f"{classifier.folder}: gives logits that are not finite numbers")
     logits = logits[:, [classifier.labels.index(name) for name in names]]
-    called = str(classifier.folder if isinstance(model, Classifier) else model)
+    called = str(model if named else classifier.folder)
     temperature = classifier.config.temperature
     report = score(logits, labels, names, classifier.num_views(tta), votes, temperature)
     truth = truth_of(labels, votes)
-    return Evaluation(called, classifier.config, names, logits, labels, report, truth)
+    digest, how = classifier.digest[:16], f"{classifier.precision} on {classifier.device}"
+    return Evaluation(
+        called,
+        classifier.config,
+        names,
+        logits,
+        labels,
+        report,
+        truth,
+        f"{how}, network {digest}",
+    )
 
 
 def _labels_of_model(faces: FaceSet, known: tuple[str, ...]) -> np.ndarray:

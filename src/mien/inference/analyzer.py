@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from mien.classifier import Classifier, softmax
+from mien.classifier import Classifier, Precision, softmax
 from mien.errors import BadInputError, MissingError, UsageError
 from mien.inference.detection import Detection, Detector, cuttable
 from mien.inference.face import MIN_CONFIDENCE, Face, check_confidence, most_probable
@@ -80,6 +80,8 @@ class Analyzer:
         detect_every: int = 1,
         detect_size: int | None = None,
         num_threads: int = 0,
+        precision: Precision = "auto",
+        device: str = "auto",
         patience_seconds: float = PATIENCE_SECONDS,
         min_confidence: float = MIN_CONFIDENCE,
     ) -> None:
@@ -95,26 +97,31 @@ class Analyzer:
                 the same faces before and after; otherwise it runs on those frames too.
             detect_size: Shrink pictures to this longer side, in pixels, for the detector. Faster,
                 but small faces are missed. None: the detector's own default.
-            num_threads: Threads of the model, and of the detector; 0 lets each choose.
+            num_threads: Threads of the model, and of the detector, on the CPU; they take turns.
+                0: one for each core that this process may use. A loaded classifier keeps its own.
+            precision: Of the model: `float32`, `int8`, or `auto`, as `Classifier` takes it. A
+                loaded classifier keeps its own.
+            device: What model and detector run on: `auto`, `cpu`, `cuda`, `directml`, `openvino`
+                or `coreml`. A loaded classifier stays where it is.
             patience_seconds: `results` gives up on a picture that takes longer to read, such as
                 one from a pipe without a writer or from a disk that does not answer.
             min_confidence: Faces read with less are `uncertain`. `mien evaluate` prints how many
                 are left, and how many of these are right, at several values.
 
         Raises:
-            MissingError: No such model.
+            MissingError: No such model; the device named is not there.
             BadInputError: The model is damaged.
-            UsageError: No such detector; a number is out of range.
+            UsageError: No such detector, precision or device; a number is out of range.
         """
         self.detect_every: int = check_every(detect_every)
         if isinstance(detector, str):
-            detector = create_detector(detector, detect_size, num_threads)
+            detector = create_detector(detector, detect_size, num_threads, device)
         elif detect_size is not None:
             raise UsageError("detect_size: expected a detector's name with it, not a detector")
         self.detector: Detector = detector
-        self.classifier: Classifier = (
-            model if isinstance(model, Classifier) else Classifier(model, num_threads)
-        )
+        if not isinstance(model, Classifier):
+            model = Classifier(model, num_threads, precision, device)
+        self.classifier: Classifier = model
         self.labels: tuple[str, ...] = self.classifier.labels
         self.reader: Reader = Reader(self.labels, self.classifier.digest[:16])
         self.tta: bool = tta

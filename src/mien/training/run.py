@@ -209,6 +209,6 @@ def _run_epochs(
             console.print(
                 epoch_line(record, state.recipe.train.epochs, is_brief=console.is_terminal)
             )
-    export_run(run, run / run_folder.MODEL, None, faces.selection)
+    export_run(run, run / run_folder.MODEL, None, faces)
     state.accelerator.wait_for_everyone()
     return run

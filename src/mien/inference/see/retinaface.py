@@ -29,15 +29,19 @@ _MEAN_BGR = (104, 117, 123)  # subtracted from pixels 0-255; the network reads B
 class RetinaFace:
     """Finds faces and their five landmarks; the default."""
 
-    def __init__(self, longest_side: int | None = None, num_threads: int = 0) -> None:
+    def __init__(
+        self, longest_side: int | None = None, num_threads: int = 0, device: str = "auto"
+    ) -> None:
         """Loads the network.
 
         Args:
             longest_side: Larger pictures are shrunk to this, pixels; `LONGEST_SIDE`, unless given.
-            num_threads: Of ONNX Runtime; 0 lets it choose.
+            num_threads: On the CPU; 0: one for each core that this process may use.
+            device: As `mien.sessions.open_session` takes it.
         """
         self._longest_side = longest_side or LONGEST_SIDE
-        self._session = open_session(files("mien").joinpath(WEIGHTS).read_bytes(), num_threads)
+        network = files("mien").joinpath(WEIGHTS).read_bytes()
+        self._session = open_session(network, num_threads, device)
 
     def detect(self, rgb: np.ndarray) -> list[Detection]:
         """Returns the faces in a picture, RGB uint8 `[H, W, 3]`, most certain first."""
