@@ -8,6 +8,15 @@ import typer
 from mien.cli.options import Data, SkipBad, model_names
 from mien.cli.output import found, need, note, print_json, tell, warn, warn_of_problems
 from mien.cli.report_tables import print_comparison, print_report
+from mien.cli.robustness import (
+    Corruptions,
+    EndToEndOption,
+    Groups,
+    draw_robustness,
+    measure_further,
+    read_tables,
+    write_robustness,
+)
 
 if TYPE_CHECKING:
     from mien.evaluation import Report, VotesReport
@@ -62,6 +71,9 @@ def evaluate(
     split: Split = None,
     votes: Votes = None,
     tta: Tta = False,
+    corruptions: Corruptions = False,
+    end_to_end: EndToEndOption = False,
+    groups: Groups = None,
     output: Output = None,
     as_json: Json = False,
     skip_bad: SkipBad = False,
@@ -88,8 +100,9 @@ def evaluate(
     if split is None and len(whole.split_names) > 1:
         warn(f"no --split: pooling {', '.join(whole.split_names)}")
     part = f", split {split}" if split else ""
-    evaluations, notes = [], []
-    for model, judgement in zip(models, judged, strict=True):
+    evaluations, notes, further = [], [], []
+    tables = read_tables(groups, judged, data)
+    for model, judgement, table in zip(models, judged, tables, strict=True):
         evaluation = collect(model, judgement.faces, tta)
         warning = honesty_warning(evaluation.config, judgement.faces, judgement.whole)
         if judgement.dropped:
@@ -100,12 +113,20 @@ def evaluate(
         notes.append([warning] if warning else [])
         if not as_json:
             print_report(f"{model} on {data}{part}", evaluation.report)
+        more = measure_further(evaluation, judgement, table, corruptions, end_to_end)
+        further.append(more)
+        if not as_json:
+            more.print()
     comparison = compare(evaluations) if len(models) > 1 else None
+    documents = [
+        {**each.report.to_json_dict(), **more.to_json_dict()}
+        for each, more in zip(evaluations, further, strict=True)
+    ]
     if comparison is None:
         if as_json:
-            print_json(evaluations[0].report.to_json_dict())
+            print_json(documents[0])
     elif as_json:
-        reports = [{"model": e.model, **e.report.to_json_dict()} for e in evaluations]
+        reports = [{"model": name, **each} for name, each in zip(models, documents, strict=True)]
         print_json({"models": reports, **comparison.to_json_dict()})
     else:
         print_comparison(comparison)
@@ -119,11 +140,15 @@ def evaluate(
         from mien.evaluation.pages import report_folders, write_report
 
         folders = [output] if comparison is None else report_folders(output, models)
-        for folder, evaluation, about, each in zip(
-            folders, evaluations, notes, judged, strict=True
+        for folder, evaluation, about, each, more in zip(
+            folders, evaluations, notes, judged, further, strict=True
         ):
-            page = write_report(folder, evaluation, each.faces, data.name + part, about)
+            figures = draw_robustness([more], data.name + part)
+            page = write_report(folder, evaluation, each.faces, data.name + part, about, figures)
+            more.write(folder)
             note(f"written: {page}")
+        if comparison is not None:
+            write_robustness(output, further, data.name + part)
 
 
 def _judged(report: "Report") -> "Report | VotesReport":

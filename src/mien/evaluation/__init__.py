@@ -2,24 +2,34 @@
 
 from mien.evaluation.calibration import fit_temperature
 from mien.evaluation.comparison import Comparison, compare
+from mien.evaluation.corruptions import CORRUPTIONS, corrupt
 from mien.evaluation.faces import honesty_warning, read_for_model
+from mien.evaluation.groups import GroupColumn, read_groups, score_groups
 from mien.evaluation.metrics import wilson_interval
 from mien.evaluation.report import Evaluation, Report, collect, evaluate, score
+from mien.evaluation.robustness import Robustness, measure_corruptions
 from mien.evaluation.votes import Truth, VotesReport, score_votes, truth_of
 
 __all__ = [
+    "CORRUPTIONS",
     "Comparison",
     "Evaluation",
+    "GroupColumn",
     "Report",
+    "Robustness",
     "Truth",
     "VotesReport",
     "collect",
     "compare",
+    "corrupt",
     "evaluate",
     "fit_temperature",
     "honesty_warning",
+    "measure_corruptions",
     "read_for_model",
+    "read_groups",
     "score",
+    "score_groups",
     "score_votes",
     "truth_of",
     "wilson_interval",

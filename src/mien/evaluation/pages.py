@@ -6,9 +6,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from matplotlib.figure import Figure
 from PIL import Image
 
 from mien.classifier import softmax
@@ -76,6 +78,7 @@ def write_report(
     faces: FaceSet,
     data_name: str,
     notes: Sequence[str] = (),
+    more_figures: Mapping[str, Figure] = MappingProxyType({}),
 ) -> Path:
     """Writes figures, report and HTML page; returns the page's path.
 
@@ -89,6 +92,7 @@ def write_report(
         faces: The faces it was given.
         data_name: What they are called.
         notes: What a reader must know of the figures, such as `honesty_warning`.
+        more_figures: By the names of their files: written and shown too.
 
     Raises:
         BadInputError: The folder cannot be written.
@@ -125,6 +129,7 @@ def write_report(
         f"Answers of {title}",
         CONFIDENCES,
     )
+    figures |= more_figures
     pictures = {name: write_figure(figure, folder / name) for name, figure in figures.items()}
     page = html_page(
         evaluation.model,

@@ -209,7 +209,7 @@ def collect(model: Classifier | str | Path, faces: FaceSet, tta: bool = False) -
     """
     classifier = model if isinstance(model, Classifier) else Classifier(model)
     labels = _labels_of_model(faces, classifier.labels)
-    votes = _votes_of_model(faces, classifier.labels)
+    votes = votes_of_model(faces, classifier.labels)
     given, side = faces.face_size, classifier.config.face_size
     if given != side:
         raise BadInputError(
@@ -240,7 +240,7 @@ def _labels_of_model(faces: FaceSet, known: tuple[str, ...]) -> np.ndarray:
     return np.array([position.get(name, -1) for name in faces.label_names])[faces.labels]
 
 
-def _votes_of_model(faces: FaceSet, known: tuple[str, ...]) -> np.ndarray | None:
+def votes_of_model(faces: FaceSet, known: tuple[str, ...]) -> np.ndarray | None:
     """Returns the set's votes, if any, with a column for each of the model's classes."""
     if faces.votes is None:
         return None
