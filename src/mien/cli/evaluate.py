@@ -1,7 +1,8 @@
 """`mien evaluate`: models and labelled faces → reports."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +12,7 @@ from mien.cli.report_tables import print_comparison, print_report
 from mien.cli.robustness import (
     Corruptions,
     EndToEndOption,
+    Further,
     Groups,
     draw_robustness,
     measure_further,
@@ -19,7 +21,7 @@ from mien.cli.robustness import (
 )
 
 if TYPE_CHECKING:
-    from mien.evaluation import Report, VotesReport
+    from mien.evaluation import Comparison, Evaluation, Report, VotesReport
 
 
 Models = Annotated[
@@ -118,17 +120,9 @@ def evaluate(
         if not as_json:
             more.print()
     comparison = compare(evaluations) if len(models) > 1 else None
-    documents = [
-        {**each.report.to_json_dict(), **more.to_json_dict()}
-        for each, more in zip(evaluations, further, strict=True)
-    ]
-    if comparison is None:
-        if as_json:
-            print_json(documents[0])
-    elif as_json:
-        reports = [{"model": name, **each} for name, each in zip(models, documents, strict=True)]
-        print_json({"models": reports, **comparison.to_json_dict()})
-    else:
+    if as_json:
+        print_json(_document(evaluations, further, comparison))
+    elif comparison is not None:
         print_comparison(comparison)
     first = max(evaluations, key=lambda each: _judged(each.report).accuracy)
     best = _judged(first.report)
@@ -153,3 +147,20 @@ def evaluate(
 
 def _judged(report: "Report") -> "Report | VotesReport":
     return report.votes or report
+
+
+def _document(
+    evaluations: "Sequence[Evaluation]",
+    further: "Sequence[Further]",
+    comparison: "Comparison | None",
+) -> dict[str, Any]:
+    """Returns what `--json` prints: of one model what was measured, of several a list of these."""
+    documents = [
+        {"model": each.model, **each.report.to_json_dict(), **more.to_json_dict()}
+        for each, more in zip(evaluations, further, strict=True)
+    ]
+    if comparison is not None:
+        return {"models": documents, **comparison.to_json_dict()}
+    (document,) = documents
+    del document["model"]
+    return document

@@ -25,8 +25,8 @@ Corruptions = Annotated[
     bool,
     typer.Option(
         "--corruptions",
-        help="Measure on corrupted faces too: blurred, noisy, dark, covered, cut wrongly, small, …"
-        "; looks at all faces 65 times.",
+        help="Measure on corrupted faces too: blurred, noisy, dark, covered, cut wrongly, small "
+        "and others. Looks at all faces 65 times.",
     ),
 ]
 EndToEndOption = Annotated[
@@ -39,8 +39,9 @@ EndToEndOption = Annotated[
 Groups = Annotated[
     Path | None,
     typer.Option(
-        help="A CSV of groups, such as age or light: columns row (from 0; of folders also file), "
-        "then a column a kind. FER2013 comes with none.",
+        help="A CSV that says which group each face is of: column row (its number in the set, from "
+        "0) or file (of folders), then a column a kind of group, such as age or light. FER2013 "
+        "has no such columns.",
         show_default=False,
     ),
 ]
