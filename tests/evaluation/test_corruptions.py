@@ -118,7 +118,7 @@ def test_what_covers_eyes_mouth_and_side_lies_there():
     assert 8 < left.sum() < 32
 
 
-def test_a_larger_face_is_blurred_as_much_of_itself():
+def test_a_larger_face_is_blursed_as_much_of_itself():
     def spread(side):
         dot = one(0, side)
         dot[0, side // 2, side // 2] = 255
@@ -131,8 +131,8 @@ def test_a_larger_face_is_blurred_as_much_of_itself():
 
 
 def test_names_and_strengths_that_are_not_there_are_told():
-    with pytest.raises(UsageError, match="no corruption 'blurr'; did you mean 'blur'"):
-        corrupt(one(1), "blurr", 1)
+    with pytest.raises(UsageError, match="no corruption 'blurs'; did you mean 'blur'"):
+        corrupt(one(1), "blurs", 1)
     for strength in (0, 6):
         with pytest.raises(UsageError, match=f"strength {strength}: expected .* from 1 to 5"):
             corrupt(one(1), "blur", strength)

@@ -86,8 +86,9 @@ def evaluate(
     loss, calibration error and the confusion matrix. Of several models it adds paired differences
     to the first (bootstrap interval, McNemar's exact test), and mean and standard deviation of
     those that differ by their training seed alone. With votes it adds how well each model says
-    what the annotators say, and its false alarms on clearly neutral faces. Warns where the faces
-    took part in a model's training or selection.
+    what the annotators say, and its false alarms on clearly neutral faces. Bad pictures, finding
+    and cutting the faces, and groups of people are measured on request. Warns where the faces took
+    part in a model's training or selection.
     """
     if output is not None:
         need("matplotlib", "plots")
