@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from mien.explanation.saliency import integrated_gradients
 from mien.model_folder import PRETRAINED, read_config, resolve
@@ -39,7 +40,15 @@ def test_the_page_of_accuracies_is_what_the_records_give(accuracy):
 @pytest.mark.parametrize("name", PRETRAINED)
 def test_a_card_is_what_its_config_gives(name):
     folder = resolve(name)
-    assert (folder / "README.md").read_text() == model_card(read_config(folder))
+    config = read_config(folder)
+    card = (folder / "README.md").read_text()
+    assert card == model_card(config)
+    head = yaml.safe_load(card.split("---\n")[1])  # what model hubs read
+    (result,) = head["model-index"][0]["results"]
+    figures = {metric["name"]: metric["value"] for metric in result["metrics"]}
+    assert config.training.selection is not None
+    assert figures["accuracy, own labels"] == round(config.training.selection["accuracy"], 4)
+    assert (result["dataset"]["split"], head["library_name"]) == ("PublicTest", "mien")
 
 
 def test_figures_in_prose_are_the_codes():

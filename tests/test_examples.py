@@ -27,6 +27,8 @@ ROOMS = ("data", "evaluation", "explanation", "inference", "models", "recipes", 
 ONLY_RETURNED = {
     "mien.data.Majority",
     "mien.data.Summary",
+    "mien.evaluation.Calibration",
+    "mien.evaluation.CalibrationError",
     "mien.evaluation.Comparison",
     "mien.evaluation.Evaluation",
     "mien.evaluation.GroupColumn",

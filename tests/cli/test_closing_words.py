@@ -73,6 +73,14 @@ def test_training_and_what_follows(data, said, tmp_path):
     assert stderr.splitlines()[-2:] == [first, "mien: next: mien predict PICTURE --model model"]
 
 
+def test_after_a_random_split_of_all_rows_only_its_own_selection_is_new(data, said):
+    words = ["train", "--recipe", "logistic", "--data", data, "--output", "run", *SMALL]
+    _, stderr = said(*words, "--set", "data.train_split=all")
+    found, _, following = stderr.splitlines()[-3:]
+    assert found.endswith("%) on 32 faces, 0.2 of all, seed 42")
+    assert following == f"mien: next: mien evaluate run --data {data} --split selection"
+
+
 def test_a_search_counts_its_trials(data, said):
     search = ["--search", "optimizer.lr=1e-3,1e-2", "--trials", 2, "--no-prune"]
     words = ["--recipe", "logistic", "--data", data, "--output", "study", *SMALL]

@@ -318,8 +318,13 @@ def test_a_closed_pipe_ends_quietly(model: Path, album: Path) -> None:
     assert "Exception" not in result.stderr
 
 
-def test_min_confidence_decides_what_is_uncertain(model: Path, album: Path) -> None:
+def test_min_confidence_decides_what_is_uncertain(model: Path, album: Path, tmp_path: Path) -> None:
+    table = tmp_path / "faces.csv"
     for least, uncertain in (("0", False), ("1", True)):
-        out = Outcome(model, album / "a.png", "--json", "--min-confidence", least).out
+        options = ["--json", "--csv", table, "--min-confidence", least]
+        out = Outcome(model, album / "a.png", *options).out
         (face,) = json.loads(out)["faces"]
         assert face["uncertain"] is uncertain
+        with table.open(newline="") as stream:
+            (row,) = csv.DictReader(stream)
+        assert row["uncertain"] == str(uncertain).lower()

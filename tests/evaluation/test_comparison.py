@@ -23,7 +23,7 @@ def evaluation(name, right, seed=None, lr=0.1, train_hash="t", truth=None, label
     training = {} if seed is None else {"recipe": recipe(seed, lr), "train_hash": train_hash}
     config = ModelConfig(architecture="logistic", labels=labels, training=training)
     return Evaluation(
-        name, config, logits, truth, score(logits, truth, labels), truth_of(truth, None)
+        name, config, labels, logits, truth, score(logits, truth, labels), truth_of(truth, None)
     )
 
 
@@ -100,6 +100,8 @@ def test_a_comparison_takes_two_models_on_the_same_faces():
     one = evaluation("one", [1, 0, 1])
     with pytest.raises(ValueError, match="two models or more"):
         compare([one])
+    with pytest.raises(ValueError, match="different classes"):
+        compare([one, evaluation("other", [1, 0, 1], labels=("a", "c"))])
     for other in (
         evaluation("other", [1, 0]),
         evaluation("other", [1, 0, 1], truth=[0, 0, 1]),

@@ -31,7 +31,9 @@ def judged(is_right, votes=None, labels=None):
     )
     report = score(logits, labels, EXPRESSIONS, votes=votes)
     config = ModelConfig(architecture="logistic", labels=EXPRESSIONS)
-    return Evaluation("m", config, logits, labels, report, truth_of(labels, votes)), faces
+    return Evaluation(
+        "m", config, EXPRESSIONS, logits, labels, report, truth_of(labels, votes)
+    ), faces
 
 
 def deal(random, sizes, rates):

@@ -13,7 +13,8 @@ from PIL import Image
 from drawn_faces import drawn_set
 from mien.data import FaceSet
 from mien.errors import BadInputError
-from mien.evaluation import collect
+from mien.evaluation import collect, compare
+from mien.evaluation.comparison_pages import write_comparison
 from mien.evaluation.pages import (
     LARGEST_FACE,
     MOST_MISTAKES,
@@ -88,8 +89,10 @@ def test_the_page_holds_its_figures_and_fetches_nothing(folder):
 def test_names_are_escaped_not_obeyed(folder, evaluation):
     page = parse((folder / "report.html").read_text())
     heads = ["".join(head.itertext()) for head in page.iter("th")]
-    for name in NAMES:
-        assert heads.count(name) == 3  # a row of each table, a column of the second
+    calibration = evaluation.report.calibration
+    assert calibration is not None
+    for name in NAMES:  # a row of each table, a column of the last
+        assert heads.count(name) == 3 + (name in calibration.per_class)
     assert page.find("head/title").text == f"{evaluation.model} on <set> & co"
     assert any("".join(p.itertext()) == "Mind: <i>optimistic</i>." for p in page.iter("p"))
     assert not list(page.iter("i"))
@@ -97,13 +100,21 @@ def test_names_are_escaped_not_obeyed(folder, evaluation):
 
 def test_the_tables_hold_the_figures(folder, evaluation):
     page = parse((folder / "report.html").read_text())
-    answers, classes, confusion = page.iter("table")
+    answers, calibration, by_class, classes, confusion = page.iter("table")
     first = ["".join(cell.itertext()) for cell in list(answers.iter("tr"))[1]]
     assert first[:3] == ["0", "100.0%", f"{evaluation.report.accuracy:.1%}"]
     rows = [[cell.text for cell in row.iter("td")] for row in confusion.iter("tr")][1:]
     assert [[int(text) for text in row] for row in rows] == [
         list(row) for row in evaluation.report.confusion
     ]
+    its = evaluation.report.calibration
+    assert its is not None
+    ends = "{:.4f} to {:.4f}".format(*its.cross_fitted.rms_debiased_ci95)
+    last = ["".join(cell.itertext()) for cell in list(calibration.iter("tr"))[-1]]
+    assert last[:2] + last[-2:] == [
+        *("cross-fitted", "80", f"{its.cross_fitted.rms_debiased:.4f}", ends),
+    ]
+    assert [row[0].text for row in by_class.iter("tr")] == ["read as", *its.per_class]
     last = ["".join(cell.itertext()) for cell in list(classes.iter("tr"))[-1]]
     assert last[1:] == [
         f"{evaluation.report.macro_precision:.3f}",
@@ -176,3 +187,38 @@ def test_votes_stand_first_on_the_page(tmp_path):
     expected = [f"{together.count}", f"{together.share:.2%}", f"{low:.2%} to {high:.2%}"]
     assert ["neutral read together", *expected] in cells
     assert json.loads((tmp_path / "out/report.json").read_text())["votes"]["num_faces"] == 40
+
+
+def test_the_page_of_several_models_holds_their_figures_and_differences(tmp_path):
+    """With votes: those first, and the differences against both truths."""
+    images, labels = drawn_set(40, seed=4)
+    votes = np.tile([0, 0, 0, 0, 2, 0, 8, 0, 0, 0], (40, 1))
+    rows = np.arange(40, dtype=np.int64)
+    faces = FaceSet(images, labels, EXPRESSIONS, rows, ("set.csv",), votes=votes)
+    evaluations = [
+        collect(write_tiny_model(tmp_path / name, seed=seed), faces)
+        for seed, name in enumerate(("first", "second"))
+    ]
+    comparison = compare(evaluations)
+    page = write_comparison(
+        tmp_path / "out", ["<a>", "b"], evaluations, comparison, "set", [["<i>"], []]
+    )
+    assert sorted(path.name for path in page.parent.iterdir()) == [
+        *("accuracies.png", "comparison.html", "comparison.json", "recalls.png"),
+    ]
+    root = parse(page.read_text())
+    heads = [head.text for head in root.iter("h2")]
+    assert heads[:2] == ["Against the annotators' votes", "Against the faces' own labels"]
+    assert heads[2] == "Differences to <a>, against the annotators' majority"
+    pictures = [decoded(image.get("src")) for image in root.iter("img")]
+    names = ("accuracies.png", "recalls.png")
+    assert pictures == [(page.parent / name).read_bytes() for name in names]
+    assert any("".join(p.itertext()) == "Mind, <a>: <i>." for p in root.iter("p"))
+    assert [link.get("href") for link in root.iter("a")] == ["%3Ca%3E/report.html", "b/report.html"]
+    document = json.loads((page.parent / "comparison.json").read_text())
+    assert [each["model"] for each in document["models"]] == [each.model for each in evaluations]
+    agree = [(each.logits.argmax(axis=1) == 6).mean() for each in evaluations]
+    (by_votes,) = document["differences_by_votes"]
+    assert by_votes["accuracy_difference"] == pytest.approx(agree[1] - agree[0])
+    cells = [["".join(cell.itertext()) for cell in row] for row in root.iter("tr")]
+    assert any(row[:2] == ["b", f"{agree[1] - agree[0]:+.4f}"] for row in cells)

@@ -29,6 +29,7 @@ KEYS = [
     "per_class",
     "confusion",
     "coverages",
+    "calibration",
 ]
 
 
@@ -72,6 +73,7 @@ def test_a_report_by_hand():
             "b": {"precision": 0.5, "recall": 1.0, "f1": pytest.approx(2 / 3), "support": 1},
         },
         "confusion": [[2, 1], [0, 1]],
+        "calibration": None,
     }
 
 
@@ -122,6 +124,7 @@ def test_a_set_may_lack_classes_of_the_model(tmp_path, faces):
     assert report.per_class["happy"].support == len(some)
     assert report.per_class["angry"].support == 0
     assert report.balanced_accuracy == report.per_class["happy"].recall == report.accuracy
+    assert report.macro_recall == report.balanced_accuracy < 1  # others are predicted too
 
 
 def test_only_classes_with_faces_need_be_known_to_the_model(tmp_path, faces):

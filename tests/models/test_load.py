@@ -6,11 +6,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from drawn_faces import drawn_set
 from mien.classifier import Classifier
 from mien.errors import BadInputError, MissingError
 from mien.labels import EXPRESSIONS
-from mien.model_folder import CONFIG, WEIGHTS, ModelConfig, write_config
-from mien.models import create_model, load_face_classifier
+from mien.model_folder import CONFIG, NETWORK, WEIGHTS, ModelConfig, read_config, write_config
+from mien.models import FaceClassifier, create_model, load_face_classifier
+from mien.training.exporting import write_onnx
+from mien.views import centre_crop
 
 
 def test_the_default_model_gives_the_logits_of_its_onnx_network():
@@ -24,11 +27,40 @@ def test_the_default_model_gives_the_logits_of_its_onnx_network():
     assert not any(module.training for module in face_classifier.modules())
 
 
-def write_folder(folder: Path, architecture: str, **options: int) -> torch.nn.Module:
+@pytest.mark.parametrize("name", ["default", "warm"])
+def test_torch_and_onnx_agree_on_calibrated_probabilities(name, tmp_path):
+    """The model inside that has its weights, and a small net with a temperature of its own."""
+    if name == "warm":
+        net = write_folder(tmp_path, "logistic", temperature=0.5)
+        config = read_config(tmp_path)
+        warm = FaceClassifier(net, temperature=config.temperature).eval()
+        write_onnx(warm, config, tmp_path / NETWORK)
+        name = str(tmp_path)
+    exported = Classifier(name)
+    assert exported.config.temperature != 1
+    faces, _ = drawn_set(14, seed=3)
+    face_classifier = load_face_classifier(name)
+    views = torch.from_numpy(centre_crop(faces, exported.config.input_size)[..., None].copy())
+    with torch.no_grad():
+        logits = face_classifier(views)
+        pixels = views.permute(0, 3, 1, 2) / 255
+        raw = face_classifier.net(face_classifier.normalise(pixels))
+    np.testing.assert_allclose(
+        logits.softmax(dim=1), exported.probabilities(faces), atol=1e-5, rtol=1e-4
+    )
+    calibrated = (raw / exported.config.temperature).softmax(dim=1)
+    np.testing.assert_allclose(calibrated, exported.probabilities(faces), atol=1e-5, rtol=1e-4)
+
+
+def write_folder(
+    folder: Path, architecture: str, temperature: float = 1.0, **options: int
+) -> torch.nn.Module:
     torch.manual_seed(0)
     net = create_model(architecture, **options).eval()
     save_file(net.state_dict(), folder / WEIGHTS)
-    config = ModelConfig(architecture=architecture, options=options, labels=EXPRESSIONS)
+    config = ModelConfig(
+        architecture=architecture, options=options, labels=EXPRESSIONS, temperature=temperature
+    )
     write_config(folder, config)
     return net
 

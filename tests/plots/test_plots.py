@@ -11,10 +11,12 @@ from drawn_faces import drawn_set
 from mien.errors import BadInputError, UsageError
 from mien.labels import COLOURS, EXPRESSIONS
 from mien.plots import (
+    draw_accuracies,
     draw_class_counts,
     draw_class_scores,
     draw_confusion,
     draw_face_grid,
+    draw_recalls,
     draw_reliability,
     draw_runs,
     write_figure,
@@ -169,9 +171,9 @@ def test_precision_and_recall_of_each_class():
 
 def test_reliability_against_the_diagonal():
     intervals = [(0.3, 0.5), (0.7, 1.0)]
-    figure = draw_reliability([0.5, 0.9], [0.4, 1.0], intervals, [11, 10], 0.1, "Reliability")
+    figure = draw_reliability([0.5, 0.9], [0.4, 1], intervals, [11, 10], "error 0.1", "Reliability")
     (axes,) = figure.axes
-    assert axes.get_title() == "Reliability: 21 faces\nexpected calibration error 0.100"
+    assert axes.get_title() == "Reliability: 21 faces\nerror 0.1"
     assert axes.get_xlabel() == "confidence in the decision (%)"
     assert axes.get_ylabel() == "decisions that were right (%)"
     assert legend_of(axes) == [
@@ -183,6 +185,12 @@ def test_reliability_against_the_diagonal():
     (bars,) = axes.containers[0].lines[2]
     ends = np.array(bars.get_segments())
     assert ends[:, :, 1].tolist() == [pytest.approx([30, 50]), pytest.approx([70, 100])]
+    raw = draw_reliability(
+        [0.5], [0.4], [(0.3, 0.5)], [9], "", "Votes", ([0.9], [0.4]), "share of the votes"
+    ).axes[0]
+    assert raw.get_ylabel() == "share of the votes (%)"
+    second = next(line for line in raw.lines if line.get_label() == "without its temperature")
+    assert second.get_xydata().tolist() == [[90, 40]]
 
 
 @pytest.mark.parametrize("name", ["$price$", "$5", "100 %_{x}", r"\alpha^", "a_b"])
@@ -223,3 +231,37 @@ def test_other_endings_and_places_are_refused(tmp_path):
     with pytest.raises(BadInputError, match="cannot be written"):
         write_figure(figure, tmp_path / "file" / "a.png")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_accuracies_and_differences_stand_beside_one_another():
+    figure = draw_accuracies(
+        ["a", "b", "$c"],
+        [0.6, 0.7, 0.5],
+        [(0.55, 0.65), (0.66, 0.74), (0.5, 0.5)],
+        [0.1, -0.1],
+        [(0.05, 0.15), (-0.2, 0.0)],
+        "set.csv",
+    )
+    assert figure.get_suptitle() == "set.csv"
+    left, right = figure.axes
+    assert tick_labels(left.yaxis) == ["a", "b", r"\$c"]
+    assert left.lines[0].get_xdata() == pytest.approx([60, 70, 50])
+    assert right.lines[0].get_xdata() == pytest.approx([10, -10])
+    assert right.lines[0].get_ydata() == pytest.approx([1, 2])  # beside their models
+    assert right.get_xlabel().startswith("difference to a (points)")
+    with pytest.raises(ValueError, match="two models or more"):
+        draw_accuracies(["a"], [0.6], [(0.5, 0.7)], [], [], "set.csv")
+
+
+def test_recalls_of_models_are_told_apart_and_classes_without_faces_left_free():
+    recalls = [[0.5, 0.0, 1.0], [0.25, 0.0, 0.75]]
+    figure = draw_recalls(["a", "b"], recalls, [10, 0, 4], ["sad", "fear", "happy"], "set.csv")
+    (axes,) = figure.axes
+    first, second = axes.lines[:2]
+    assert first.get_ydata() == pytest.approx([50, 100])
+    assert second.get_ydata() == pytest.approx([25, 75])
+    assert np.rint(first.get_xdata()).tolist() == [0, 2]
+    assert (first.get_marker(), first.get_color()) != (second.get_marker(), second.get_color())
+    assert legend_of(figure) == ["a", "b"]
+    with pytest.raises(ValueError, match="of each class from each model"):
+        draw_recalls(["a"], [[0.5]], [10, 0], ["sad", "fear"], "set.csv")

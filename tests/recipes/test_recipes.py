@@ -232,6 +232,7 @@ def test_every_knob_of_a_shipped_recipe_does_something(name):
         (["schedule.step_epochs=3", "schedule.warmup_fraction=0.1"], ["schedule.step_epochs"]),
         (["optimizer.name=rprop", "optimizer.momentum=0.5"], ["optimizer.momentum"]),
         (["optimizer.name=sgd", "optimizer.momentum=0.5"], []),
+        (["data.train_split=all", "data.selection_split=test"], ["data.selection_split"]),
         (["schedule.step_epochs=15"], []),  # as it was: nothing was changed
     ],
 )

@@ -1,5 +1,6 @@
 """What the service says of itself: facts, health, counters, document, page."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,22 @@ def test_info_tells_what_a_client_must_know(client: httpx.Client, model_folder: 
     assert (page["detector"], page["min_confidence"]) == ("retinaface", 0.5)
     assert page["api_key_required"] is False
     assert page["version"]
+
+
+@pytest.mark.parametrize(("least", "uncertain"), [(0.0, False), (1.0, True)])
+def test_what_is_uncertain_follows_the_least_confidence(
+    serve: Any, model_folder: Path, face_jpeg: bytes, least: float, uncertain: bool
+) -> None:
+    served = create_app(Settings(), Analyzer(model_folder, min_confidence=least))
+    with serve(served) as running, httpx.Client(base_url=running.url, timeout=30) as client:
+        assert client.get("/v1/info").json()["min_confidence"] == least
+        answer = client.post("/v1/predict", content=face_jpeg).json()
+        (face,) = answer["results"][0]["faces"]
+        assert face["uncertain"] is uncertain
+        with connect(running.stream_url) as websocket:
+            websocket.send(face_jpeg)
+            (face,) = json.loads(websocket.recv(30))["faces"]
+        assert face["uncertain"] is uncertain
 
 
 def test_health_and_readiness(client: httpx.Client) -> None:

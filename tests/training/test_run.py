@@ -13,14 +13,13 @@ from safetensors.torch import load_file
 
 from drawn_faces import drawn_set, write_fer_csv
 from mien.classifier import Classifier, softmax
-from mien.data import read
+from mien.data import choose_faces, read
 from mien.errors import BadInputError, MissingError, UsageError
 from mien.evaluation import evaluate
 from mien.model_folder import read_config
 from mien.recipes import load_recipe
 from mien.run_folder import check_free, read_info, read_metrics
 from mien.training import export, free_run_folder, resume, train
-from mien.training.data import choose_faces
 from mien.training.fine_tuning import initial_weights
 from mien.training.loop import epochs
 from mien.training.state import start
@@ -105,7 +104,7 @@ def test_a_trained_net_learns_drawn_faces(run):
 
 def test_accuracy_in_the_loop_is_that_of_the_logits(data):
     recipe = small("train.epochs=1")
-    train_faces, selection, *_ = choose_faces(recipe, read(data))
+    train_faces, selection, *_ = choose_faces(recipe.data, read(data))
     state = start(recipe, train_faces, selection)
     records = list(epochs(state))
     assert state.last is not None
@@ -190,7 +189,7 @@ def test_a_set_without_splits_holds_a_part_out(tmp_path):
     path = tmp_path / "train.csv"
     write_fer_csv(path, images, labels, None)
     faces = read(path)
-    train_faces, selection, _, name = choose_faces(small(), faces)
+    train_faces, selection, _, name = choose_faces(small().data, faces)
     assert (len(train_faces), len(selection)) == (80, 20)
     assert name == "0.2 of all, seed 42"
 

@@ -17,6 +17,7 @@ from mien.classifier import Classifier
 from mien.cli import app
 from mien.data import assign_folds, read, write_teacher
 from mien.errors import UsageError
+from mien.evaluation import fit_temperature
 from mien.recipes import load_recipe
 from mien.training import checkpoint
 from mien.training.data import TrainingSource, prepare
@@ -76,6 +77,17 @@ def test_opinions_and_weights_go_together(files):
         recipe("train.vote_weight=0.6", "train.teacher_weight=0.6")
 
 
+def kept_logits(run):
+    """Returns the selection faces' logits of the epoch that was exported."""
+    content = checkpoint.read(run)
+    assert content is not None
+    return content["best"]["logits"].numpy()
+
+
+def temperature_of(run):
+    return json.loads((run / "model" / "config.json").read_text())["temperature"]
+
+
 def test_a_run_keeps_its_votes_and_its_teacher(files, tmp_path):
     data, votes, teacher = files
     words = ["--recipe", "logistic", "--data", str(data), "--output", str(tmp_path / "run")]
@@ -89,6 +101,10 @@ def test_a_run_keeps_its_votes_and_its_teacher(files, tmp_path):
     record = json.loads((tmp_path / "run" / "model" / "config.json").read_text())["training"]
     assert (record["votes"], record["teacher"]) == ("votes.csv", "t.npz")
     assert record["selection_tta"]["num_faces"] == NUM_FACES - NUM_TRAINING
+    labels = read(data).take_split("PublicTest").labels
+    assert labels is not None
+    own = fit_temperature(kept_logits(tmp_path / "run"), labels)
+    assert temperature_of(tmp_path / "run") == own
     (tmp_path / "run" / "model" / "config.json").unlink()
     for path in (tmp_path / "run" / "model").iterdir():
         path.unlink()
@@ -174,6 +190,9 @@ def test_selection_by_votes_measures_their_majority_and_shares(files, tmp_path):
     assert record["selection"]["votes"]["vote_entropy"] == pytest.approx(entropy, rel=1e-5)
     card = (tmp_path / "run/model/README.md").read_text()
     assert "**100.00%**" in card.partition("FER2013's labels")[0]
+    shares = np.tile([0, 0, 0.75, 0.25, 0, 0, 0], (NUM_FACES - NUM_TRAINING, 1))
+    own = fit_temperature(kept_logits(tmp_path / "run"), shares)
+    assert temperature_of(tmp_path / "run") == pytest.approx(own, rel=1e-5)
     options = ["--data", str(data), "--votes", str(votes), "--split", "PublicTest", "--json"]
     result = CliRunner().invoke(app, ["evaluate", str(tmp_path / "run"), *options])
     assert json.loads(result.stdout) == record["selection"]

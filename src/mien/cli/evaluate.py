@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,6 +22,7 @@ from mien.cli.robustness import (
 
 if TYPE_CHECKING:
     from mien.evaluation import Comparison, Evaluation, Report, VotesReport
+    from mien.evaluation.faces import JudgedFaces
 
 
 Models = Annotated[
@@ -34,7 +35,12 @@ Models = Annotated[
     ),
 ]
 Split = Annotated[
-    str | None, typer.Option(help="Evaluate on this split only; without it on all faces.")
+    str | None,
+    typer.Option(
+        help="Evaluate on this split only; selection: on the faces that the model itself was "
+        "selected on, also where its run held them out. Without it on all faces.",
+        show_default=False,
+    ),
 ]
 Votes = Annotated[
     Path | None,
@@ -55,14 +61,17 @@ Output = Annotated[
     Path | None,
     typer.Option(
         help="Write figures, report.json and report.html, a page with the worst mistakes, to "
-        "this folder; with several models to a folder for each inside.",
+        "this folder; with several models to a folder for each inside, and comparison.html "
+        "beside them.",
         show_default=False,
     ),
 ]
 Json = Annotated[
     bool,
     typer.Option(
-        "--json", help="Print JSON; of several models the keys models, differences, groups."
+        "--json",
+        help="Print JSON; of several models the keys models, classes, left_out, differences, "
+        "differences_by_votes, groups.",
     ),
 ]
 
@@ -85,45 +94,49 @@ def evaluate(
     Reports accuracy with its 95 % interval, balanced accuracy, precision, recall and F1, log
     loss, calibration error and the confusion matrix. Of several models it adds paired differences
     to the first (bootstrap interval, McNemar's exact test), and mean and standard deviation of
-    those that differ by their training seed alone. With votes it adds how well each model says
-    what the annotators say, and its false alarms on clearly neutral faces. Bad pictures, finding
-    and cutting the faces, and groups of people are measured on request. Warns where the faces took
-    part in a model's training or selection.
+    those that differ by their training seed alone. Models that know different classes are
+    compared on the classes that all know, each by its probabilities of these alone. With votes it
+    adds how well each model says what the annotators say, and its false alarms on clearly neutral
+    faces. Bad pictures, finding and cutting the faces, and groups of people are measured on
+    request. Warns where the faces took part in a model's training or selection.
     """
     if output is not None:
         need("matplotlib", "plots")
         need("jinja2", "plots")
-    from mien.evaluation import collect, compare, honesty_warning, read_for_model
+    from mien.evaluation import collect, compare, read_for_models
+    from mien.evaluation.comparison import comparison_document
     from mien.model_folder import read_config, resolve
 
     configs = [read_config(resolve(model)) for model in models]
-    judged = [read_for_model(config, data, split, skip_bad, votes) for config in configs]
+    judged = read_for_models(configs, data, split, skip_bad, votes)
     whole = judged[0].whole
     warn_of_problems(whole.problems)
     if split is None and len(whole.split_names) > 1:
         warn(f"no --split: pooling {', '.join(whole.split_names)}")
-    part = f", split {split}" if split else ""
-    evaluations, notes, further = [], [], []
-    tables = read_tables(groups, judged, data)
-    for model, judgement, table in zip(models, judged, tables, strict=True):
-        evaluation = collect(model, judgement.faces, tta)
-        warning = honesty_warning(evaluation.config, judgement.faces, judgement.whole)
-        if judgement.dropped:
-            warn(f"{model}: was trained without {', '.join(judgement.dropped)}: left out here too")
-        if warning:
-            warn(f"{model}: {warning}")
+    for model, each in zip(models, judged, strict=True):
+        for remark in each.notes:
+            warn(f"{model}: {remark}")
+    names = [", ".join(filter(None, [data.name, each.part])) for each in judged]
+    evaluations, further = [], []
+    for model, each, table in zip(models, judged, read_tables(groups, judged, data), strict=True):
+        evaluation = collect(model, each.faces, tta, each.classes)
         evaluations.append(evaluation)
-        notes.append([warning] if warning else [])
         if not as_json:
-            print_report(f"{model} on {data}{part}", evaluation.report)
-        more = measure_further(evaluation, judgement, table, corruptions, end_to_end)
-        further.append(more)
+            place = ", ".join(filter(None, [str(data), each.part]))
+            print_report(f"{model} on {place}", evaluation.report)
+        further.append(measure_further(evaluation, each, table, corruptions, end_to_end))
         if not as_json:
-            more.print()
+            further[-1].print()
     comparison = compare(evaluations) if len(models) > 1 else None
-    if as_json:
-        print_json(_document(evaluations, further, comparison))
-    elif comparison is not None:
+    if comparison is None:
+        if as_json:
+            print_json(evaluations[0].report.to_json_dict() | further[0].to_json_dict())
+    elif as_json:
+        document = comparison_document(evaluations, comparison)
+        for report, more in zip(document["models"], further, strict=True):
+            report |= more.to_json_dict()
+        print_json(document)
+    else:
         print_comparison(comparison)
     first = max(evaluations, key=lambda each: _judged(each.report).accuracy)
     best = _judged(first.report)
@@ -132,36 +145,38 @@ def evaluate(
     if output is None:
         tell("next: --output FOLDER, for figures and a page with the worst mistakes")
     else:
-        from mien.evaluation.pages import report_folders, write_report
+        _write(output, evaluations, comparison, judged, names, further)
 
-        folders = [output] if comparison is None else report_folders(output, models)
-        for folder, evaluation, about, each, more in zip(
-            folders, evaluations, notes, judged, further, strict=True
-        ):
-            figures = draw_robustness([more], data.name + part)
-            page = write_report(folder, evaluation, each.faces, data.name + part, about, figures)
-            more.write(folder)
-            note(f"written: {page}")
-        if comparison is not None:
-            write_robustness(output, further, data.name + part)
+
+def _write(
+    output: Path,
+    evaluations: "Sequence[Evaluation]",
+    comparison: "Comparison | None",
+    judged: "Sequence[JudgedFaces]",
+    names: Sequence[str],
+    further: "Sequence[Further]",
+) -> None:
+    """Writes the page and files of each model, and those that compare several."""
+    from mien.evaluation.pages import report_folders, write_report
+
+    called = [each.model for each in evaluations]
+    folders = [output] if comparison is None else report_folders(output, called)
+    for folder, evaluation, name, each, more in zip(
+        folders, evaluations, names, judged, further, strict=True
+    ):
+        figures = draw_robustness([more], name)
+        page = write_report(folder, evaluation, each.faces, name, each.notes, figures)
+        more.write(folder)
+        note(f"written: {page}")
+    if comparison is not None:
+        from mien.evaluation.comparison_pages import write_comparison
+
+        remarks = [each.notes for each in judged]
+        called = [folder.name for folder in folders]
+        page = write_comparison(output, called, evaluations, comparison, names[0], remarks)
+        note(f"written: {page}")
+        write_robustness(output, further, names[0])
 
 
 def _judged(report: "Report") -> "Report | VotesReport":
     return report.votes or report
-
-
-def _document(
-    evaluations: "Sequence[Evaluation]",
-    further: "Sequence[Further]",
-    comparison: "Comparison | None",
-) -> dict[str, Any]:
-    """Returns what `--json` prints: of one model what was measured, of several a list of these."""
-    documents = [
-        {"model": each.model, **each.report.to_json_dict(), **more.to_json_dict()}
-        for each, more in zip(evaluations, further, strict=True)
-    ]
-    if comparison is not None:
-        return {"models": documents, **comparison.to_json_dict()}
-    (document,) = documents
-    del document["model"]
-    return document

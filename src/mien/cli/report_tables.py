@@ -1,5 +1,6 @@
 """Reports and comparisons as tables in the terminal."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mien.cli.output import print_parts
@@ -7,7 +8,8 @@ from mien.cli.output import print_parts
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from mien.evaluation import Comparison, Report, VotesReport
+    from mien.evaluation import CalibrationError, Comparison, Report, VotesReport
+    from mien.evaluation.comparison import Difference
 
 
 def print_report(title: str, report: "Report") -> None:
@@ -23,7 +25,8 @@ def print_report(title: str, report: "Report") -> None:
     overall.add_row("macro F1", f"{report.macro_f1:.4f}")
     overall.add_row("log loss", f"{report.log_loss:.4f}")
     overall.add_row("calibration error", f"{report.ece:.4f}", "15 equal-mass bins")
-    print_parts(title, overall, *_class_tables(report), _coverage_table(report))
+    tables = (*_class_tables(report), _coverage_table(report), *_calibration_tables(report))
+    print_parts(title, overall, *tables)
 
 
 def _print_votes(title: str, votes: "VotesReport") -> None:
@@ -46,7 +49,8 @@ def _print_votes(title: str, votes: "VotesReport") -> None:
     overall.add_row("cross-entropy", f"{votes.cross_entropy:.4f}", floor)
     overall.add_row("calibration error", f"{votes.ece:.4f}", "15 equal-mass bins")
     overall.add_row("label is the majority", f"{votes.label_agreement:.4f}")
-    print_parts(title, overall, head, alarms, *_class_tables(votes), _coverage_table(votes))
+    tables = (*_class_tables(votes), _coverage_table(votes), *_calibration_tables(votes))
+    print_parts(title, overall, head, alarms, *tables)
 
 
 def _add_accuracies(table: "Table", report: "Report | VotesReport") -> None:
@@ -75,21 +79,36 @@ def _coverage_table(report: "Report | VotesReport") -> "Table":
     return table
 
 
+def _calibration_tables(report: "Report | VotesReport") -> "list[Table]":
+    """Returns the calibration error before and after temperature, and by the expression read."""
+    if report.calibration is None:
+        return []
+    heads = ("confidence", "right", "mean gap", "RMS, debiased", "95 % interval")
+    stages, classes = new_table("calibration error", *heads), new_table("read as", "faces", *heads)
+    for name, its in report.calibration.stages.items():
+        stages.add_row(name, *_calibration_figures(its))
+    for name, its in report.calibration.per_class.items():
+        classes.add_row(name, f"{its.num_faces:,}", *_calibration_figures(its))
+    return [stages, classes]
+
+
+def _calibration_figures(its: "CalibrationError") -> list[str]:
+    gaps = (its.confidence, its.accuracy, its.ece, its.rms_debiased)
+    return [*(f"{value:.4f}" for value in gaps), interval_of(its.rms_debiased_ci95)]
+
+
 def print_comparison(comparison: "Comparison") -> None:
     """Prints the differences to the first model, and the groups that differ by seed alone."""
-    heads = ("accuracy", "95 % interval", "it alone", "first alone", "McNemar p")
-    differences = new_table("model", *heads)
-    for each in comparison.differences:
-        differences.add_row(
-            each.model,
-            f"{each.accuracy_difference:+.4f}",
-            interval_of(each.accuracy_difference_ci95, "+.4f"),
-            f"{each.num_only_model_right:,}",
-            f"{each.num_only_reference_right:,}",
-            f"{each.mcnemar_p:.3g}",
+    title = f"differences to {comparison.differences[0].reference}, on the same faces"
+    if by_votes := comparison.differences_by_votes:
+        print_parts(f"{title}, against the annotators", _differences_table(by_votes))
+        title += ", against the faces' own labels"
+    print_parts(title, _differences_table(comparison.differences))
+    for model, names in comparison.left_out.items():
+        print_parts(
+            f"{model} knows {', '.join(names)} too: its probabilities here are of "
+            f"{', '.join(comparison.classes)} alone"
         )
-    reference = comparison.differences[0].reference
-    print_parts(f"differences to {reference}, on the same faces", differences)
     for group in comparison.groups:
         figures = new_table("", "mean ± SD")
         for name, mean in group.mean.items():
@@ -97,6 +116,21 @@ def print_comparison(comparison: "Comparison") -> None:
         seeds = ", ".join(map(str, group.seeds))
         title = f"seeds {seeds} of one recipe (n = {len(group.seeds)}): {', '.join(group.models)}"
         print_parts(title, figures)
+
+
+def _differences_table(differences: "Sequence[Difference]") -> "Table":
+    heads = ("accuracy", "95 % interval", "it alone", "first alone", "McNemar p")
+    table = new_table("model", *heads)
+    for each in differences:
+        table.add_row(
+            each.model,
+            f"{each.accuracy_difference:+.4f}",
+            interval_of(each.accuracy_difference_ci95, "+.4f"),
+            f"{each.num_only_model_right:,}",
+            f"{each.num_only_reference_right:,}",
+            f"{each.mcnemar_p:.3g}",
+        )
+    return table
 
 
 def interval_of(ends: tuple[float, float], form: str = ".4f") -> str:

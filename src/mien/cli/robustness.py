@@ -153,7 +153,7 @@ def _corruptions(evaluation: "Evaluation", judged: "JudgedFaces") -> "Robustness
         transient=True,
         disable=not is_watched(),
     )
-    return summarise(evaluation, list(scores))
+    return summarise(evaluation, judged.faces, list(scores))
 
 
 def _end_to_end(evaluation: "Evaluation", judged: "JudgedFaces") -> "EndToEnd":

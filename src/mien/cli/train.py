@@ -76,7 +76,9 @@ def train(
 def _tell(run: Path, data: Path | None) -> None:
     from mien.data import read
     from mien.data.splits import find_split
-    from mien.run_folder import MODEL, read_info
+    from mien.evaluation.faces import SELECTION
+    from mien.recipes.recipe import ALL_ROWS
+    from mien.run_folder import MODEL, read_info, read_recipe
 
     if not is_watched():
         return  # the set need not be read again
@@ -85,9 +87,10 @@ def _tell(run: Path, data: Path | None) -> None:
     names: tuple[str, ...] = ()
     with suppress(MienError):  # moved since, where the run was finished before
         names = read(place, skip_bad=info.skip_bad).split_names
-    used = [find_split(name, names) for name in (info.train_split, info.selection_split)]
-    new = [name for name in names if name not in used]
-    words = ["evaluate", run, "--data", place, *(["--split", new[0]] if new else [])]
+    knobs = read_recipe(run).data
+    used = [find_split(name, names) for name in (knobs.train_split, info.selection_split)]
+    new = [name for name in names if name not in used and knobs.train_split != ALL_ROWS]
+    words = ["evaluate", run, "--data", place, "--split", new[0] if new else SELECTION]
     tell(trained(run / MODEL), f"written: {run / MODEL}", try_next(*words))
 
 

@@ -1,5 +1,6 @@
 """Files → FaceSet: labelled face images in memory, their splits and what is in them."""
 
+from mien.data.choosing import choose_faces
 from mien.data.face_set import FaceSet
 from mien.data.fer_plus import Majority, find_majority, join_votes, vote_shares
 from mien.data.growth import grow, oversample
@@ -13,6 +14,7 @@ __all__ = [
     "Majority",
     "Summary",
     "assign_folds",
+    "choose_faces",
     "find_majority",
     "grow",
     "join_votes",

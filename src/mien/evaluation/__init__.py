@@ -1,9 +1,14 @@
 """Logits and labels → metrics, calibration, reports on models, comparisons of models."""
 
-from mien.evaluation.calibration import fit_temperature
+from mien.evaluation.calibration import (
+    Calibration,
+    CalibrationError,
+    fit_temperature,
+    score_calibration,
+)
 from mien.evaluation.comparison import Comparison, compare
 from mien.evaluation.corruptions import CORRUPTIONS, corrupt
-from mien.evaluation.faces import honesty_warning, read_for_model
+from mien.evaluation.faces import honesty_warning, read_for_model, read_for_models
 from mien.evaluation.groups import GroupColumn, read_groups, score_groups
 from mien.evaluation.metrics import wilson_interval
 from mien.evaluation.report import Evaluation, Report, collect, evaluate, score
@@ -12,6 +17,8 @@ from mien.evaluation.votes import Truth, VotesReport, score_votes, truth_of
 
 __all__ = [
     "CORRUPTIONS",
+    "Calibration",
+    "CalibrationError",
     "Comparison",
     "Evaluation",
     "GroupColumn",
@@ -27,8 +34,10 @@ __all__ = [
     "honesty_warning",
     "measure_corruptions",
     "read_for_model",
+    "read_for_models",
     "read_groups",
     "score",
+    "score_calibration",
     "score_groups",
     "score_votes",
     "truth_of",

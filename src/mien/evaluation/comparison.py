@@ -61,13 +61,25 @@ class Group:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The difference of each model to the first, and groups of models that differ by seed alone."""
+    """How models did on the same faces.
 
+    Attributes:
+        classes: Those that were compared: the ones that all models know.
+        left_out: The other classes of each model that has some; its probabilities are without them.
+        differences: Of each model to the first, against the faces' own labels.
+        differences_by_votes: The same against the annotators' majority, on the faces that have
+            one; empty where the set has no votes.
+        groups: Models that differ by their training seed alone.
+    """
+
+    classes: tuple[str, ...]
+    left_out: dict[str, tuple[str, ...]]
     differences: tuple[Difference, ...]
+    differences_by_votes: tuple[Difference, ...]
     groups: tuple[Group, ...]
 
     def to_json_dict(self) -> dict[str, Any]:
-        """Returns differences and groups as JSON's types."""
+        """Returns the comparison as JSON's types."""
         return json.loads(json.dumps(asdict(self)))
 
 
@@ -78,7 +90,8 @@ def compare(evaluations: Sequence[Evaluation]) -> Comparison:
         evaluations: Of two models or more; the first is the reference.
 
     Raises:
-        ValueError: There are fewer than two, or they are of different faces.
+        ValueError: There are fewer than two, or they are of different faces or classes;
+            `read_for_models` and the `classes` of `collect` make them the same.
 
     Example:
         >>> from mien.data import read
@@ -94,8 +107,36 @@ def compare(evaluations: Sequence[Evaluation]) -> Comparison:
     truth = [_true_names(evaluation) for evaluation in evaluations]
     if any(names != truth[0] for names in truth):
         raise ValueError("the models were evaluated on different faces")
-    differences = (_difference(first, other) for other in others)
-    return Comparison(tuple(differences), tuple(group_seeds(evaluations)))
+    if any(set(each.label_names) != set(first.label_names) for each in others):
+        raise ValueError("the models were evaluated on different classes")
+    left_out = {
+        each.model: tuple(set_aside)
+        for each in evaluations
+        if (set_aside := [name for name in each.config.labels if name not in each.label_names])
+    }
+    by_labels = tuple(
+        _difference(first.model, other.model, first.correct, other.correct) for other in others
+    )
+    by_votes = tuple(
+        _difference(first.model, other.model, first.agrees, other.agrees)
+        for other in others
+        if first.report.votes and other.report.votes
+    )
+    groups = tuple(group_seeds(evaluations))
+    return Comparison(first.label_names, left_out, by_labels, by_votes, groups)
+
+
+def comparison_document(
+    evaluations: Sequence[Evaluation], comparison: Comparison
+) -> dict[str, Any]:
+    """Returns the models' reports and their comparison as JSON's types.
+
+    Args:
+        evaluations: Of two models or more.
+        comparison: What `compare` returned of these.
+    """
+    reports = [{"model": each.model, **each.report.to_json_dict()} for each in evaluations]
+    return {"models": reports, **comparison.to_json_dict()}
 
 
 def mcnemar_exact(num_only_first: int, num_only_second: int) -> float:
@@ -159,13 +200,16 @@ def group_seeds(evaluations: Sequence[Evaluation]) -> list[Group]:
     return [_group(members) for members in groups.values() if len(members) > 1]
 
 
-def _difference(reference: Evaluation, other: Evaluation) -> Difference:
-    only_other = int((other.correct & ~reference.correct).sum())
-    only_reference = int((reference.correct & ~other.correct).sum())
-    num_faces = len(other.labels)
+def _difference(
+    reference: str, model: str, reference_right: np.ndarray, model_right: np.ndarray
+) -> Difference:
+    """Returns the difference of two models from what each decided rightly, bool `[N]`."""
+    only_other = int((model_right & ~reference_right).sum())
+    only_reference = int((reference_right & ~model_right).sum())
+    num_faces = len(model_right)
     return Difference(
-        model=other.model,
-        reference=reference.model,
+        model=model,
+        reference=reference,
         accuracy_difference=(only_other - only_reference) / num_faces,
         accuracy_difference_ci95=bootstrap_interval(only_other, only_reference, num_faces),
         num_only_model_right=only_other,
@@ -194,4 +238,4 @@ def _recipe_and_seed(config: ModelConfig) -> tuple[str, int | None]:
 
 
 def _true_names(evaluation: Evaluation) -> list[str]:
-    return [evaluation.config.labels[label] for label in evaluation.labels]
+    return [evaluation.label_names[label] for label in evaluation.labels]

@@ -1,11 +1,21 @@
-"""A labelled set → the faces to evaluate a model on; and whether the model has seen them before."""
+"""A labelled set → the faces to evaluate models on; and whether a model has seen them before."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mien.data import FaceSet, read
+import numpy as np
+from pydantic import ValidationError
+
+from mien.data import FaceSet, choose_faces, read
 from mien.data.splits import find_split
+from mien.errors import BadInputError, UsageError
 from mien.model_folder import ModelConfig
+from mien.recipes.recipe import ALL_ROWS, Data
+from mien.text import counted
+
+SELECTION = "selection"
+"""The name, instead of a split's, of the faces that a model's own run selected on."""
 
 
 @dataclass(frozen=True)
@@ -13,14 +23,19 @@ class JudgedFaces:
     """The faces that a model is evaluated on.
 
     Attributes:
-        faces: The chosen split, without the faces of dropped classes.
+        faces: The chosen split, without the faces of classes that do not count.
         whole: The whole set as it was read.
-        dropped: Classes of the set that the model's recipe left out of training.
+        part: Which part of the set `faces` are, in words; empty for all of it.
+        classes: The classes that count, in the order of the first model's labels.
+        notes: What a reader must know of figures on these faces: what was left out, and whether
+            they took part in the model's training.
     """
 
     faces: FaceSet
     whole: FaceSet
-    dropped: tuple[str, ...]
+    part: str
+    classes: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 def read_for_model(
@@ -38,14 +53,15 @@ def read_for_model(
     Args:
         config: The model's.
         data: A labelled set, as `mien.data.read` takes it.
-        split: One split only; None for all faces.
+        split: One split only; `selection`: the faces that the model was selected on, also where
+            its run held them out itself; None for all faces.
         skip_bad: Leave unreadable rows out instead of refusing the set.
         votes: FER+'s votes of the same rows.
 
     Raises:
         MissingError: The set is not there.
-        BadInputError: It cannot be read.
-        UsageError: It has no such split.
+        BadInputError: It cannot be read; or, for `selection`, the model was trained on another.
+        UsageError: It has no such split; or, for `selection`, the model's record is too short.
 
     Example:
         >>> from mien import Classifier
@@ -53,13 +69,152 @@ def read_for_model(
         >>> judged = read_for_model(Classifier().config, "faces.csv", split="PublicTest")
         >>> len(judged.faces), len(judged.whole)
         (28, 98)
+        >>> own = read_for_model(Classifier("runs/first").config, "faces.csv", "selection")
+        >>> own.part
+        'selection (PublicTest)'
     """
-    size = config.face_size if Path(data).is_dir() else None
-    whole = read(data, votes, skip_bad=skip_bad, face_size=size, channels=config.channels)
+    (judged,) = read_for_models([config], data, split, skip_bad, votes)
+    return judged
+
+
+def read_for_models(
+    configs: Sequence[ModelConfig],
+    data: str | Path,
+    split: str | None = None,
+    skip_bad: bool = False,
+    votes: str | Path | None = None,
+) -> list[JudgedFaces]:
+    """Returns the faces of a labelled set for each of several models, to be compared on.
+
+    The set is read once; a folder of pictures once for each face size and number of channels.
+    Several models are compared on the faces that all of them are evaluated on, of the classes that
+    all of them know; what is left out stands in `notes`.
+
+    Args:
+        configs: The models'.
+        data: A labelled set, as `mien.data.read` takes it.
+        split: One split, `selection`, or None, as for `read_for_model`, whose errors these are too.
+        skip_bad: Leave unreadable rows out instead of refusing the set.
+        votes: FER+'s votes of the same rows.
+
+    Raises:
+        UsageError: The models have fewer than two classes in common, or no face.
+
+    Example:
+        >>> from mien import Classifier
+        >>> from mien.evaluation import read_for_models
+        >>> configs = [Classifier(model).config for model in ("default", "runs/first")]
+        >>> [len(each.faces) for each in read_for_models(configs, "faces.csv", "PublicTest")]
+        [28, 28]
+    """
+    sets: dict[tuple[int | None, int], FaceSet] = {}
+    judged = []
+    for config in configs:
+        size = config.face_size if Path(data).is_dir() else None
+        kind = size, config.channels if size else 1  # a CSV's faces are grey
+        if kind not in sets:
+            channels = config.channels if size else 1
+            sets[kind] = read(data, votes, skip_bad=skip_bad, face_size=size, channels=channels)
+        judged.append(_judge(config, sets[kind], split))
+    return judged if len(judged) == 1 else _shared(configs, judged)
+
+
+def _judge(config: ModelConfig, whole: FaceSet, split: str | None) -> JudgedFaces:
+    """Returns the faces to evaluate one model on, with what a reader must know of them."""
     left_out = config.training.setting("data.drop", ())
     dropped = tuple(name for name in left_out if name in whole.label_names)
-    faces = whole.drop_expressions(dropped) if dropped else whole
-    return JudgedFaces(faces if split is None else faces.take_split(split), whole, dropped)
+    part = f"split {split}" if split else ""
+    if split == SELECTION:
+        faces = selection_faces(config, whole)
+        part = f"{SELECTION} ({config.training.selection_split})"
+    else:
+        faces = whole.drop_expressions(dropped) if dropped else whole
+        faces = faces if split is None else faces.take_split(split)
+    notes = []
+    if dropped:
+        notes.append(f"the model was trained without {', '.join(dropped)}: left out here too")
+    if warning := honesty_warning(config, faces, whole):
+        notes.append(warning)
+    return JudgedFaces(faces, whole, part, config.labels, tuple(notes))
+
+
+def selection_faces(config: ModelConfig, whole: FaceSet) -> FaceSet:
+    """Returns the faces that a model's run selected on, found again as the run found them.
+
+    They are chosen by the recipe in the model's training record, and checked by the hash there.
+
+    Args:
+        config: The model's.
+        whole: The whole set that it was trained on, as it was read.
+
+    Raises:
+        UsageError: The training record lacks the recipe's section `data`, or the hash.
+        BadInputError: The set is not the one that the model was trained on.
+    """
+    record = config.training
+    page = record.recipe.get("data")
+    if not page or not record.selection_hash:
+        raise UsageError("the model's record does not say on which faces it was selected")
+    origin = whole.sources[0] if len(whole.sources) == 1 else "the set"
+    other = f"{origin}: not the labelled set that the model was trained on"
+    try:
+        _, faces, _, _ = choose_faces(Data.model_validate(page), whole)
+    except ValidationError as error:
+        raise UsageError(f"the model's recipe is of another version of mien: {error}") from error
+    except (UsageError, BadInputError) as error:
+        raise BadInputError(f"{other}: {error}") from error
+    if faces.without_opinions().content_hash() != record.selection_hash:
+        raise BadInputError(
+            f"{other}: expected {counted(record.selection_faces, 'selection face')} "
+            f"({record.selection_split}) with SHA-256 {record.selection_hash[:16]}…, found "
+            f"{counted(len(faces), 'face')} that differ"
+        )
+    return faces
+
+
+def _shared(configs: Sequence[ModelConfig], judged: Sequence[JudgedFaces]) -> list[JudgedFaces]:
+    """Returns the same faces for all models: those of each, of the classes that all know."""
+    first = configs[0].labels
+    classes = tuple(name for name in first if all(name in config.labels for config in configs))
+    if len(classes) < 2:
+        raise UsageError(
+            f"the models have {', '.join(classes) or 'no class'} in common; a comparison takes two "
+            f"classes or more: {'; '.join(', '.join(config.labels) for config in configs)}"
+        )
+    everywhere, shared = None, []
+    for each in judged:
+        rows = _rows_of(each.faces, classes)
+        everywhere = rows if everywhere is None else np.intersect1d(everywhere, rows)
+    assert everywhere is not None
+    if not len(everywhere):
+        raise UsageError("there is no face that all these models are evaluated on")
+    for config, each in zip(configs, judged, strict=True):
+        notes = list(each.notes)
+        if set(config.labels) != set(classes):
+            notes.append(
+                f"compared on the classes that all models know: {', '.join(classes)}; its "
+                "probabilities are of these alone"
+            )
+        faces = each.faces
+        if num_left_out := len(faces) - len(everywhere):
+            notes.append(
+                f"{counted(num_left_out, 'face')} of {len(faces):,} left out: not all models are "
+                "evaluated on them"
+            )
+            faces = faces.take(np.isin(faces.rows, everywhere))
+        shared.append(replace(each, faces=faces, classes=classes, notes=tuple(notes)))
+    return shared
+
+
+def _rows_of(faces: FaceSet, classes: tuple[str, ...]) -> np.ndarray:
+    """Returns the rows in the source of the faces of some classes; of all where none is labelled.
+
+    Rows are ascending and name the same face however the source was read.
+    """
+    if faces.labels is None:
+        return faces.rows
+    wanted = [index for index, name in enumerate(faces.label_names) if name in classes]
+    return faces.rows[np.isin(faces.labels, wanted)]
 
 
 def honesty_warning(
@@ -96,7 +251,9 @@ def honesty_warning(
         source is not None and source.without_opinions().content_hash() == record.data_hash
     )
     part_of_training = (
-        from_training_set and train_split and find_split(train_split, faces.split_names)
+        from_training_set
+        and train_split
+        and (train_split == ALL_ROWS or find_split(train_split, faces.split_names))
     )
     if digest == record.data_hash or part_of_training:
         return (

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from mien.classifier import softmax
 from mien.data import FaceSet
 from mien.errors import BadInputError, MissingError
-from mien.evaluation.report import Evaluation, score, votes_of_model
-from mien.evaluation.votes import Share
+from mien.evaluation.report import Evaluation, votes_of_model
+from mien.evaluation.votes import Share, count_false_alarms, share_of
 
 KEYS = ("row", "file")
 MIN_FACES = 30
@@ -188,37 +189,34 @@ def permutation_p(num_right: np.ndarray, num_faces: np.ndarray, seed: int = 0) -
 def _score_column(
     evaluation: Evaluation, faces: FaceSet, name: str, column: np.ndarray
 ) -> GroupColumn:
-    votes = votes_of_model(faces, evaluation.config.labels)
-    counted = np.zeros(len(faces), bool)
-    counted[evaluation.truth.rows] = True
-    groups = []
-    for group in sorted({*column.tolist()} - {""}):
-        rows = np.flatnonzero((column == group) & counted)
-        groups.append(_score_group(evaluation, group, rows, votes))
-    num_without = int(((column == "") & counted).sum())
-    return GroupColumn(name, tuple(groups), num_without, _find_gap(groups))
+    votes = votes_of_model(faces, evaluation.label_names)
+    of_truth = column[evaluation.truth.rows]  # the faces that count
+    groups = [
+        _score_group(evaluation, group, np.flatnonzero(of_truth == group), votes)
+        for group in sorted({*column.tolist()} - {""})
+    ]
+    return GroupColumn(name, tuple(groups), int((of_truth == "").sum()), _find_gap(groups))
 
 
 def _score_group(
-    evaluation: Evaluation, name: str, rows: np.ndarray, votes: np.ndarray | None
+    evaluation: Evaluation, name: str, members: np.ndarray, votes: np.ndarray | None
 ) -> GroupScore:
-    if not len(rows):
+    """Returns how the model did on these of the faces of `evaluation.truth`."""
+    num_faces = len(members)
+    if not num_faces:
         return GroupScore(name, 0, None, None, None)
-    report = score(
-        evaluation.logits[rows],
-        evaluation.labels[rows],
-        evaluation.config.labels,
-        votes=None if votes is None else votes[rows],
-    )
-    judged = report.votes or report
-    num_right = sum(row[place] for place, row in enumerate(judged.confusion))
-    (answered,) = (each for each in judged.coverages if each.min_confidence == MIN_CONFIDENCE)
+    rows = evaluation.truth.rows[members]
+    confidence = softmax(evaluation.logits[rows]).max(axis=1)
+    alarms = None
+    if votes is not None:
+        decisions = evaluation.logits[rows].argmax(axis=1)
+        alarms = count_false_alarms(decisions, votes[rows], evaluation.label_names)
     return GroupScore(
         name=name,
-        num_faces=judged.num_faces,
-        accuracy=Share(num_right, judged.accuracy, judged.accuracy_ci95),
-        false_alarms=None if report.votes is None else report.votes.false_alarms.get("together"),
-        coverage=answered.coverage,
+        num_faces=num_faces,
+        accuracy=share_of(int(evaluation.agrees[members].sum()), num_faces),
+        false_alarms=alarms,
+        coverage=float((confidence >= MIN_CONFIDENCE).mean()),
     )
 
 

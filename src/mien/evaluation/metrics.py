@@ -40,11 +40,30 @@ class ClassReport:
 
 @dataclass(frozen=True)
 class CalibrationBins:
-    """Mean confidence and accuracy (float64, 0 to 1) and faces of each bin, arrays `[bins]`."""
+    """What is known of each bin of faces, arrays `[bins]`.
+
+    Attributes:
+        confidence: Mean confidence, float64, 0 to 1.
+        accuracy: Part of the decisions that are right, float64, 0 to 1.
+        counts: Faces.
+        variances: Of the estimate `accuracy - confidence`: the sample variance of the faces' own
+            gaps, divided by their number; 0 where a bin has one face.
+    """
 
     confidence: np.ndarray
     accuracy: np.ndarray
     counts: np.ndarray
+    variances: np.ndarray
+
+    @property
+    def gaps(self) -> np.ndarray:
+        """Accuracy less mean confidence of each bin."""
+        return self.accuracy - self.confidence
+
+    @property
+    def weights(self) -> np.ndarray:
+        """Each bin's part of the faces; they sum to 1."""
+        return self.counts / self.counts.sum()
 
 
 def confusion_matrix(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -112,7 +131,10 @@ def class_reports(confusion: np.ndarray, label_names: tuple[str, ...]) -> dict[s
 
 
 def balanced_accuracy(confusion: np.ndarray) -> float:
-    """Returns the mean recall over the classes that have faces, from a confusion matrix."""
+    """Returns the mean recall over the classes that have faces, from a confusion matrix.
+
+    It is macro recall too, as scikit-learn gives it with the classes that occur as its `labels`.
+    """
     return float(class_scores(confusion).recall[confusion.sum(axis=1) > 0].mean())
 
 
@@ -120,8 +142,8 @@ def macro_mean(values: np.ndarray, confusion: np.ndarray) -> float:
     """Returns the mean of per-class `values` over the classes that occur.
 
     A class occurs if it is in the labels or was predicted; one that is predicted but has no face
-    counts with its zeros, one that is neither is left out (scikit-learn's `average="macro"`). So
-    macro recall may be lower than balanced accuracy on a set that lacks some of the classes.
+    counts with its zeros, one that is neither is left out (scikit-learn's `average="macro"`).
+    Recall needs no such mean: of a class without faces there is none, see `balanced_accuracy`.
     """
     return float(values[(confusion.sum(axis=0) + confusion.sum(axis=1)) > 0].mean())
 
@@ -153,10 +175,12 @@ def entropy(shares: np.ndarray) -> float:
     return float(-(shares * logs).sum(axis=1).mean())
 
 
-def calibration_bins(logits: np.ndarray, targets: np.ndarray) -> CalibrationBins:
+def calibration_bins(
+    logits: np.ndarray, targets: np.ndarray, num_bins: int = NUM_ECE_BINS
+) -> CalibrationBins:
     """Returns mean confidence and accuracy of decisions, in bins with equally many faces.
 
-    The faces are sorted by the probability of their decision and cut into `NUM_ECE_BINS` bins (one
+    The faces are sorted by the probability of their decision and cut into `num_bins` bins (one
     face more in the first ones where N is no multiple; bins without a face, where N is fewer,
     are left out). Faces of equal confidence share their mean correctness, so that their order does
     not matter.
@@ -170,6 +194,7 @@ def calibration_bins(logits: np.ndarray, targets: np.ndarray) -> CalibrationBins
         logits: `[N, K]` floats.
         targets: `[N]` integers, labels; or `[N, K]` floats, each class's share of the truth: a
             decision is as right as its share then.
+        num_bins: How many bins, where there are as many faces.
 
     Raises:
         ValueError: The logits and targets do not fit each other, or hold no face.
@@ -184,11 +209,15 @@ def calibration_bins(logits: np.ndarray, targets: np.ndarray) -> CalibrationBins
     _, group, sizes = np.unique(confidence, return_inverse=True, return_counts=True)
     correctness = (np.bincount(group, weights=correct) / sizes)[group]
     order = np.argsort(confidence)
-    bins = [part for part in np.array_split(order, NUM_ECE_BINS) if len(part)]
+    bins = [part for part in np.array_split(order, num_bins) if len(part)]
+    gaps = correct - confidence
     return CalibrationBins(
         confidence=np.array([confidence[part].mean() for part in bins]),
         accuracy=np.array([correctness[part].mean() for part in bins]),
         counts=np.array([len(part) for part in bins]),
+        variances=np.array(
+            [gaps[part].var(ddof=1) / len(part) if len(part) > 1 else 0.0 for part in bins]
+        ),
     )
 
 
@@ -202,9 +231,8 @@ def expected_calibration_error(logits: np.ndarray, targets: np.ndarray) -> float
     Raises:
         ValueError: The logits and targets do not fit each other, or hold no face.
     """
-    bins = calibration_bins(logits, targets)
-    gaps = np.abs(bins.accuracy - bins.confidence)
-    return float((gaps * bins.counts).sum() / bins.counts.sum())
+    bins = calibration_bins(logits, targets, NUM_ECE_BINS)
+    return float((bins.weights * np.abs(bins.gaps)).sum())
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -18,6 +19,7 @@ from mien.data import FaceSet
 from mien.evaluation.metrics import (
     CONFIDENCES,
     calibration_bins,
+    expected_calibration_error,
     find_disagreements,
     wilson_interval,
 )
@@ -98,37 +100,27 @@ def write_report(
         BadInputError: The folder cannot be written.
     """
     folder = Path(folder)
-    report, names = evaluation.report, evaluation.config.labels
+    report, names = evaluation.report, evaluation.label_names
     title = f"{evaluation.model}\n{data_name}"
     scores = report.per_class.values()
-    bins = calibration_bins(evaluation.logits, evaluation.labels)
-    num_right = np.rint(bins.accuracy * bins.counts).astype(int).tolist()
-    pairs = zip(num_right, bins.counts.tolist(), strict=True)
-    figures = {
-        CONFUSION: draw_confusion(report.confusion, names, f"Confusion of {title}"),
-        RELIABILITY: draw_reliability(
-            bins.confidence.tolist(),
-            bins.accuracy.tolist(),
-            [wilson_interval(right, count) for right, count in pairs],
-            bins.counts.tolist(),
-            report.ece,
-            f"Reliability of {title}",
-        ),
-        PER_CLASS: draw_class_scores(
-            [row.precision for row in scores],
-            [row.recall for row in scores],
-            [row.support for row in scores],
-            names,
-            f"Precision and recall of {title}",
-        ),
-    }
+    figures = {CONFUSION: draw_confusion(report.confusion, names, f"Confusion of {title}")}
     decided = evaluation.logits[evaluation.truth.rows]
-    figures[COVERAGE] = draw_coverage(
-        softmax(decided).max(axis=1).tolist(),
-        (decided.argmax(axis=1) == evaluation.truth.labels).tolist(),
-        f"Answers of {title}",
-        CONFIDENCES,
+    if len(decided):
+        figures[RELIABILITY] = _reliability(evaluation, f"Reliability of {title}")
+    figures[PER_CLASS] = draw_class_scores(
+        [row.precision for row in scores],
+        [row.recall for row in scores],
+        [row.support for row in scores],
+        names,
+        f"Precision and recall of {title}",
     )
+    if len(decided):
+        figures[COVERAGE] = draw_coverage(
+            softmax(decided).max(axis=1).tolist(),
+            evaluation.agrees.tolist(),
+            f"Answers of {title}",
+            CONFIDENCES,
+        )
     figures |= more_figures
     pictures = {name: write_figure(figure, folder / name) for name, figure in figures.items()}
     page = html_page(
@@ -139,11 +131,39 @@ def write_report(
         surest_mistakes(evaluation, faces),
         notes,
     )
-    document = json.dumps(report.to_json_dict(), allow_nan=False, indent=2) + "\n"
-    for name, text in ((REPORT, document), (PAGE, page)):
-        with write_whole(folder / name) as file:
-            file.write(text.encode())
-    return folder / PAGE
+    write_document(folder / REPORT, report.to_json_dict())
+    return write_document(folder / PAGE, page)
+
+
+def _reliability(evaluation: Evaluation, title: str) -> Figure:
+    """Returns the figure of confidence and truth, with and without the model's temperature."""
+    targets, decided = evaluation.truth.targets, evaluation.logits[evaluation.truth.rows]
+    bins = calibration_bins(decided, targets)
+    raw = calibration_bins(decided * evaluation.config.temperature, targets)
+    if targets.ndim == 1:
+        num_right = np.rint(bins.accuracy * bins.counts).astype(int).tolist()
+        pairs = zip(num_right, bins.counts.tolist(), strict=True)
+        intervals, truth = [wilson_interval(*pair) for pair in pairs], "decisions that were right"
+    else:
+        reach = 1.96 * np.sqrt(bins.variances)
+        ends = np.clip([bins.accuracy - reach, bins.accuracy + reach], 0, 1)
+        intervals, truth = list(map(tuple, ends.T.tolist())), "share of the votes"
+    error = f"ECE {expected_calibration_error(decided, targets):.3f}"
+    calibration = (evaluation.report.votes or evaluation.report).calibration
+    if calibration is not None:
+        its = calibration.as_exported
+        low, high = its.rms_debiased_ci95
+        error += f"; RMS, debiased {its.rms_debiased:.3f} ({low:.3f} to {high:.3f})"
+    return draw_reliability(
+        bins.confidence.tolist(),
+        bins.accuracy.tolist(),
+        intervals,
+        bins.counts.tolist(),
+        error,
+        title,
+        (raw.confidence.tolist(), raw.accuracy.tolist()),
+        truth,
+    )
 
 
 def html_page(
@@ -164,6 +184,19 @@ def html_page(
         mistakes: Faces decided wrongly, in the order to show them.
         notes: What a reader must know of the figures.
     """
+    return render_page(
+        "page.html",
+        title=f"{model} on {data_name}",
+        report=report,
+        num_wrong=report.num_faces - sum(row[i] for i, row in enumerate(report.confusion)),
+        figures=figures,
+        mistakes=mistakes,
+        notes=notes,
+    )
+
+
+def render_page(template: str, **values: Any) -> str:
+    """Returns an HTML page from a template beside this file; every value is escaped in it."""
     templates = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -172,15 +205,20 @@ def html_page(
         lstrip_blocks=True,
     )
     templates.filters |= {"as": format, "data_uri": _data_uri}
-    return templates.get_template("page.html").render(
-        title=f"{model} on {data_name}",
-        report=report,
-        num_wrong=report.num_faces - sum(row[i] for i, row in enumerate(report.confusion)),
-        figures=figures,
-        mistakes=mistakes,
-        notes=notes,
-        zip=zip,
-    )
+    return templates.get_template(template).render(zip=zip, **values)
+
+
+def write_document(path: Path, content: str | dict[str, Any]) -> Path:
+    """Returns the path of a page or, of a dictionary, a JSON document, once written.
+
+    Raises:
+        BadInputError: It cannot be written.
+    """
+    if not isinstance(content, str):
+        content = json.dumps(content, allow_nan=False, indent=2) + "\n"
+    with write_whole(path) as file:
+        file.write(content.encode())
+    return path
 
 
 def surest_mistakes(evaluation: Evaluation, faces: FaceSet) -> list[Mistake]:
@@ -191,7 +229,7 @@ def surest_mistakes(evaluation: Evaluation, faces: FaceSet) -> list[Mistake]:
         faces: The faces it was given.
     """
     probabilities = softmax(evaluation.logits.astype(np.float64))
-    names = evaluation.config.labels
+    names = evaluation.label_names
     found = find_disagreements(probabilities, evaluation.labels)[:MOST_MISTAKES]
     shared = len(faces.sources) == 1
     return [

@@ -12,7 +12,8 @@ from mien.classifier import Classifier
 from mien.data import FaceSet
 from mien.errors import BadInputError, UsageError
 from mien.evaluation import metrics
-from mien.evaluation.faces import read_for_model
+from mien.evaluation.calibration import Calibration, score_calibration
+from mien.evaluation.faces import SELECTION, read_for_model, selection_faces
 from mien.evaluation.votes import Truth, VotesReport, score_votes, truth_of
 from mien.model_folder import ModelConfig
 
@@ -26,9 +27,9 @@ class Report:
         num_views: Views of each face whose logits were averaged; 1 without test-time views.
         accuracy: Fraction decided rightly.
         accuracy_ci95: Wilson's 95 % interval of the accuracy.
-        balanced_accuracy: Mean recall over the classes that have faces.
-        macro_precision, macro_recall, macro_f1: Means over the classes that have faces or were
-            predicted.
+        balanced_accuracy, macro_recall: Mean recall over the classes that have faces: one figure
+            under both its names.
+        macro_precision, macro_f1: Means over the classes that have faces or were predicted.
         log_loss: Mean negative log likelihood, nats.
         ece: Expected calibration error, 15 equal-mass bins of the decision's probability.
         per_class: By label, in the order of the model's labels.
@@ -36,6 +37,8 @@ class Report:
         votes: The same against annotators' votes; None if the set has no votes.
         coverages: How many faces are left, and how many of these are right, where less confident
             answers are not given; empty in reports of earlier versions.
+        calibration: Before and after the temperature, cross-fitted, and by expression; None of
+            fewer than 20 faces and in reports of earlier versions.
     """
 
     num_faces: int
@@ -52,6 +55,7 @@ class Report:
     confusion: tuple[tuple[int, ...], ...]
     votes: VotesReport | None = None
     coverages: tuple[metrics.Coverage, ...] = ()
+    calibration: Calibration | None = None
 
     def to_json_dict(self) -> dict[str, Any]:
         """Returns the report as JSON's own types; without the key `votes` where it has none."""
@@ -76,6 +80,7 @@ def score(
     label_names: tuple[str, ...],
     num_views: int = 1,
     votes: np.ndarray | None = None,
+    temperature: float = 1.0,
 ) -> Report:
     """Returns the report on given logits.
 
@@ -85,6 +90,7 @@ def score(
         label_names: The K class names in the order of the logits.
         num_views: How many views of each face went into its logits; only reported.
         votes: int64 `[N, K + 3]`, as `FaceSet.votes`, in the order of the logits.
+        temperature: That the logits were divided by, for the calibration error without it.
 
     Raises:
         ValueError: The arguments do not fit each other, or hold no face.
@@ -100,6 +106,9 @@ def score(
     confusion = metrics.confusion_matrix(logits, labels)
     if len(label_names) != len(confusion):
         raise ValueError(f"{len(confusion)} logits per face, but {len(label_names)} label names")
+    by_votes = None
+    if votes is not None:
+        by_votes = score_votes(logits, labels, votes, label_names, temperature)
     num_faces, num_correct = int(confusion.sum()), int(np.trace(confusion))
     scores = metrics.class_scores(confusion)
     return Report(
@@ -109,14 +118,15 @@ def score(
         accuracy_ci95=metrics.wilson_interval(num_correct, num_faces),
         balanced_accuracy=metrics.balanced_accuracy(confusion),
         macro_precision=metrics.macro_mean(scores.precision, confusion),
-        macro_recall=metrics.macro_mean(scores.recall, confusion),
+        macro_recall=metrics.balanced_accuracy(confusion),
         macro_f1=metrics.macro_mean(scores.f1, confusion),
         log_loss=metrics.log_loss(logits, labels),
         ece=metrics.expected_calibration_error(logits, labels),
         per_class=metrics.class_reports(confusion, label_names),
         confusion=tuple(tuple(row) for row in confusion.tolist()),
-        votes=None if votes is None else score_votes(logits, labels, votes, label_names),
+        votes=by_votes,
         coverages=metrics.coverages(logits, labels),
+        calibration=score_calibration(logits, labels, label_names, temperature),
     )
 
 
@@ -127,14 +137,16 @@ class Evaluation:
     Attributes:
         model: What it was called: `default`, or the path of a model folder or run.
         config: The model's.
+        label_names: The K classes that count: the model's, or those of them it is compared on.
         logits: float32 `[N, K]`, of the views together.
-        labels: int64 `[N]`, as indices of the model's labels.
+        labels: int64 `[N]`, as indices of `label_names`.
         report: How well it did.
         truth: The annotators' majority where the set has votes, else the labels.
     """
 
     model: str
     config: ModelConfig
+    label_names: tuple[str, ...]
     logits: np.ndarray
     labels: np.ndarray
     report: Report
@@ -144,6 +156,25 @@ class Evaluation:
     def correct(self) -> np.ndarray:
         """Whether each face was decided rightly, bool `[N]`."""
         return self.logits.argmax(axis=1) == self.labels
+
+    @property
+    def agrees(self) -> np.ndarray:
+        """Whether each face of `truth` was decided as that says, bool `[n]`."""
+        return self.logits[self.truth.rows].argmax(axis=1) == self.truth.labels
+
+    def decide(self, classifier: Classifier, images: np.ndarray) -> np.ndarray:
+        """Returns the model's decisions on other faces, as many views and classes as here.
+
+        Args:
+            classifier: The model.
+            images: uint8 `[n, S, S]` or `[n, S, S, 3]`.
+
+        Returns:
+            int64 `[n]`, indices of `label_names`.
+        """
+        logits = classifier.logits(images, tta=self.report.num_views > 1)
+        columns = [classifier.labels.index(name) for name in self.label_names]
+        return logits[:, columns].argmax(axis=1)
 
 
 def evaluate(
@@ -162,7 +193,8 @@ def evaluate(
         model: A loaded classifier, or `default`, a model folder, or a run that holds one.
         faces: The labelled set, or its path: a CSV or a folder, read as the model was made for.
         tta: Average the logits of the test-time views.
-        split: One split of it only; None for all faces.
+        split: One split of it only; `selection`: the faces that the model was selected on; None
+            for all faces.
         votes: With a path: FER+'s votes of the same rows.
 
     Example:
@@ -179,12 +211,19 @@ def evaluate(
         chosen = read_for_model(classifier.config, faces, split, votes=votes).faces
     elif votes is not None:
         raise UsageError("votes go with a path; of faces that are read: mien.data.read(…, votes)")
+    elif split == SELECTION:
+        chosen = selection_faces(classifier.config, faces)
     else:
         chosen = faces if split is None else faces.take_split(split)
     return collect(classifier, chosen, tta).report
 
 
-def collect(model: Classifier | str | Path, faces: FaceSet, tta: bool = False) -> Evaluation:
+def collect(
+    model: Classifier | str | Path,
+    faces: FaceSet,
+    tta: bool = False,
+    classes: tuple[str, ...] | None = None,
+) -> Evaluation:
     """Returns a model's logits of every face of a labelled set, and the report on them.
 
     Classes are matched by name: the set may list them in another order, or lack some. Faces are not
@@ -194,6 +233,9 @@ def collect(model: Classifier | str | Path, faces: FaceSet, tta: bool = False) -
         model: A loaded classifier, or `default`, a model folder, or a run that holds one.
         faces: The labelled faces; `FaceSet.take_split` chooses a part.
         tta: Average the logits of the test-time views (`mien.views`).
+        classes: Some of the model's classes, where it is compared with one that lacks the others:
+            only their logits are kept, so the probabilities are those that the model gives each
+            class if it must be one of these, P(class) / (sum of P over `classes`). None: all.
 
     Raises:
         MissingError: No such model.
@@ -208,8 +250,9 @@ def collect(model: Classifier | str | Path, faces: FaceSet, tta: bool = False) -
         ((98, 7), 98)
     """
     classifier = model if isinstance(model, Classifier) else Classifier(model)
-    labels = _labels_of_model(faces, classifier.labels)
-    votes = votes_of_model(faces, classifier.labels)
+    names = classes or classifier.labels
+    labels = _labels_of_model(faces, names)
+    votes = votes_of_model(faces, names)
     given, side = faces.face_size, classifier.config.face_size
     if given != side:
         raise BadInputError(
@@ -218,9 +261,12 @@ def collect(model: Classifier | str | Path, faces: FaceSet, tta: bool = False) -
     logits = classifier.logits(faces.images, tta)
     if not np.isfinite(logits).all():
         raise BadInputError(f"{classifier.folder}: gives logits that are not finite numbers")
-    name = str(classifier.folder if isinstance(model, Classifier) else model)
-    report = score(logits, labels, classifier.labels, classifier.num_views(tta), votes)
-    return Evaluation(name, classifier.config, logits, labels, report, truth_of(labels, votes))
+    logits = logits[:, [classifier.labels.index(name) for name in names]]
+    called = str(classifier.folder if isinstance(model, Classifier) else model)
+    temperature = classifier.config.temperature
+    report = score(logits, labels, names, classifier.num_views(tta), votes, temperature)
+    truth = truth_of(labels, votes)
+    return Evaluation(called, classifier.config, names, logits, labels, report, truth)
 
 
 def _labels_of_model(faces: FaceSet, known: tuple[str, ...]) -> np.ndarray:

@@ -2,14 +2,17 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from statistics import fmean
 from typing import Any
+
+import numpy as np
 
 from mien.classifier import Classifier
 from mien.data import FaceSet
 from mien.evaluation.corruptions import CORRUPTIONS, NUM_STRENGTHS, corrupt
-from mien.evaluation.report import Evaluation, Report, collect
+from mien.evaluation.report import Evaluation, votes_of_model
+from mien.evaluation.votes import count_false_alarms
 
 
 @dataclass(frozen=True)
@@ -88,48 +91,54 @@ def measure_corruptions(evaluation: Evaluation, faces: FaceSet, seed: int = 0) -
         >>> len(robustness.scores), robustness.scores[0].corruption
         (65, 'blur')
     """
-    return summarise(evaluation, list(score_corruptions(evaluation, faces, seed)), seed)
+    return summarise(evaluation, faces, list(score_corruptions(evaluation, faces, seed)), seed)
 
 
 def score_corruptions(
     evaluation: Evaluation, faces: FaceSet, seed: int = 0
 ) -> Iterator[CorruptedScore]:
     """Yields the scores that `measure_corruptions` sums up, one after the other."""
-    classifier, tta = Classifier(evaluation.model), evaluation.report.num_views > 1
-    clean, _ = _accuracy_and_alarms(evaluation.report)
-    faces = faces.take(evaluation.truth.rows)  # the others would not count
+    classifier, truth = Classifier(evaluation.model), evaluation.truth
+    images = faces.images[truth.rows]
+    votes = votes_of_model(faces, evaluation.label_names)
+    clean = evaluation.agrees.mean()
     for name, corruption in CORRUPTIONS.items():
         for strength in range(1, NUM_STRENGTHS + 1):
-            images = corrupt(faces.images, name, strength, seed)
-            report = collect(classifier, replace(faces, images=images), tta).report
-            accuracy, alarms = _accuracy_and_alarms(report)
+            decisions = evaluation.decide(classifier, corrupt(images, name, strength, seed))
+            accuracy = float((decisions == truth.labels).mean())
             yield CorruptedScore(
                 corruption=name,
                 strength=strength,
                 value=corruption.values[strength - 1],
                 accuracy=accuracy,
-                relative_accuracy=accuracy / clean if clean else 0.0,
-                false_alarms=alarms,
+                relative_accuracy=accuracy / float(clean) if clean else 0.0,
+                false_alarms=_false_alarms(evaluation, votes, decisions),
             )
 
 
-def summarise(evaluation: Evaluation, scores: list[CorruptedScore], seed: int = 0) -> Robustness:
+def summarise(
+    evaluation: Evaluation, faces: FaceSet, scores: list[CorruptedScore], seed: int = 0
+) -> Robustness:
     """Returns the scores with what they are held against."""
-    accuracy, alarms = _accuracy_and_alarms(evaluation.report)
+    truth = evaluation.truth
+    votes = votes_of_model(faces, evaluation.label_names)
+    decisions = evaluation.logits[truth.rows].argmax(axis=1)
     return Robustness(
         model=evaluation.model,
-        num_faces=(evaluation.report.votes or evaluation.report).num_faces,
-        accuracy=accuracy,
-        false_alarms=alarms,
+        num_faces=len(truth.rows),
+        accuracy=float(evaluation.agrees.mean()),
+        false_alarms=_false_alarms(evaluation, votes, decisions),
         mean_relative_accuracy=fmean(score.relative_accuracy for score in scores),
         scores=tuple(scores),
         seed=seed,
     )
 
 
-def _accuracy_and_alarms(report: Report) -> tuple[float, float | None]:
-    """Returns the accuracy, by votes where there are any, and the false alarms."""
-    if report.votes is None:
-        return report.accuracy, None
-    together = report.votes.false_alarms.get("together")
-    return report.votes.accuracy, None if together is None else together.share
+def _false_alarms(
+    evaluation: Evaluation, votes: np.ndarray | None, decisions: np.ndarray
+) -> float | None:
+    """Returns the share of false alarms; of the set's votes, and the decisions that count."""
+    if votes is None:
+        return None
+    alarms = count_false_alarms(decisions, votes[evaluation.truth.rows], evaluation.label_names)
+    return None if alarms is None else alarms.share

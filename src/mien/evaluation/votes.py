@@ -9,6 +9,7 @@ import numpy as np
 
 from mien.data import find_majority, vote_shares
 from mien.evaluation import metrics
+from mien.evaluation.calibration import Calibration, score_calibration
 
 NEUTRAL = "neutral"
 ALARMS = ("angry", "sad", "fear", "disgust")
@@ -68,6 +69,7 @@ class VotesReport:
         num_clear_expression: Faces that at least eight of ten give one and the same expression.
         read_neutral: Of these, those read neutral.
         coverages: As `Report.coverages`, against the majority.
+        calibration: As `Report.calibration`, against the shares of the votes.
     """
 
     num_faces: int
@@ -89,6 +91,7 @@ class VotesReport:
     num_clear_expression: int
     read_neutral: Share | None
     coverages: tuple[metrics.Coverage, ...] = ()
+    calibration: Calibration | None = None
 
     @property
     def clear_faces(self) -> dict[str, Share]:
@@ -125,7 +128,11 @@ def _truth_of(votes: np.ndarray, choice: np.ndarray) -> Truth:
 
 
 def score_votes(
-    logits: np.ndarray, labels: np.ndarray, votes: np.ndarray, label_names: tuple[str, ...]
+    logits: np.ndarray,
+    labels: np.ndarray,
+    votes: np.ndarray,
+    label_names: tuple[str, ...],
+    temperature: float = 1.0,
 ) -> VotesReport | None:
     """Returns the report against annotators; None where they agree on none of the faces.
 
@@ -134,6 +141,7 @@ def score_votes(
         labels: Integers `[N]`, the faces' own labels.
         votes: int64 `[N, K + 3]`, as `FaceSet.votes`, in the order of the logits.
         label_names: The K class names.
+        temperature: That the logits were divided by, for the calibration error without it.
 
     Raises:
         ValueError: The arguments do not fit each other.
@@ -178,7 +186,26 @@ def score_votes(
         num_clear_expression=num_clear[1],
         read_neutral=read_neutral,
         coverages=metrics.coverages(decided, truth.labels),
+        calibration=score_calibration(decided, truth.targets, label_names, temperature),
     )
+
+
+def count_false_alarms(
+    decisions: np.ndarray, votes: np.ndarray, label_names: tuple[str, ...]
+) -> Share | None:
+    """Returns the clearly neutral faces that are read as any of `ALARMS`; None of no such faces.
+
+    Args:
+        decisions: Integers `[N]`, indices of `label_names`.
+        votes: int64 `[N, K + 3]`, as `FaceSet.votes`.
+        label_names: The K class names.
+    """
+    return _clear_faces(decisions, votes, label_names)[0].get("together")
+
+
+def share_of(count: int, total: int) -> Share:
+    """Returns so many of so many faces, at least one, as a share with its interval."""
+    return Share(count, count / total, metrics.wilson_interval(count, total))
 
 
 def _clear_faces(
@@ -196,11 +223,7 @@ def _clear_faces(
     places = {name: label_names.index(name) for name in ALARMS if name in label_names}
     counts = {name: int((read == alarm).sum()) for name, alarm in places.items()}
     counts["together"] = sum(counts.values())
-    alarms = {name: _share(count, num_neutral) for name, count in counts.items() if num_neutral}
+    alarms = {name: share_of(count, num_neutral) for name, count in counts.items() if num_neutral}
     missed = int((decisions[expressive] == place).sum())
-    read_neutral = _share(missed, num_expressive) if num_expressive else None
+    read_neutral = share_of(missed, num_expressive) if num_expressive else None
     return alarms, read_neutral, (num_neutral, num_expressive)
-
-
-def _share(count: int, total: int) -> Share:
-    return Share(count, count / total, metrics.wilson_interval(count, total))

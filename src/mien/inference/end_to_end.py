@@ -11,8 +11,8 @@ import numpy as np
 from mien.classifier import Classifier
 from mien.data import FaceSet
 from mien.errors import BadInputError
-from mien.evaluation import Evaluation, wilson_interval
-from mien.evaluation.votes import Share
+from mien.evaluation import Evaluation
+from mien.evaluation.votes import Share, share_of
 from mien.inference.detection import Detection, Detector, cuttable
 from mien.inference.see.crop import cut
 from mien.inference.see.detectors import create_detector
@@ -214,11 +214,11 @@ def measure_end_to_end(
     sides = draw_sides(len(images), seed)
     scenes = make_scenes(images, sides, seed)
     found, crops = find_and_cut(scenes, detector, config.crop, config.face_size, config.channels)
-    classifier, tta = Classifier(evaluation.model), evaluation.report.num_views > 1
     is_found, is_right = np.zeros((2, len(images)), bool)
     is_found[found] = True
-    is_right[found] = classifier.logits(crops, tta).argmax(axis=1) == truth.labels[found]
-    file_is_right = evaluation.logits[truth.rows].argmax(axis=1) == truth.labels
+    decisions = evaluation.decide(Classifier(evaluation.model), crops)
+    is_right[found] = decisions == truth.labels[found]
+    file_is_right = evaluation.agrees
     return EndToEnd(
         model=evaluation.model,
         num_faces=len(images),
@@ -245,8 +245,7 @@ def _bands(sides: np.ndarray, is_found: np.ndarray, is_right: np.ndarray) -> tup
 
 def _share(chosen: np.ndarray) -> Share:
     """Returns the share of True, bool `[n]`."""
-    count, total = int(chosen.sum()), len(chosen)
-    return Share(count, count / total, wilson_interval(count, total))
+    return share_of(int(chosen.sum()), len(chosen))
 
 
 def _share_or_none(chosen: np.ndarray) -> Share | None:

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from mien.models.registry import register
 
 FAMILY = "mien"
-STEM = 32  # channels of the first convolution
 
 
 class _SqueezeExcite(nn.Module):
@@ -60,6 +59,7 @@ class MienNet(nn.Module):
         self,
         num_classes: int,
         in_channels: int,
+        stem: int,
         stages: Sequence[tuple[int, int]],
         dropout: float,
         squeeze_excite: bool,
@@ -70,6 +70,7 @@ class MienNet(nn.Module):
         Args:
             num_classes: K.
             in_channels: Channels of the images.
+            stem: Channels of the first convolution.
             stages: (channels, blocks) of each stage; every stage but the first halves the map.
             dropout: Of the features before the linear layer.
             squeeze_excite: Whether blocks have squeeze and excitation.
@@ -77,10 +78,10 @@ class MienNet(nn.Module):
         """
         super().__init__()
         self.stem = nn.Sequential(
-            nn.Conv2d(in_channels, STEM, 3, 1, 1, bias=False), nn.BatchNorm2d(STEM)
+            nn.Conv2d(in_channels, stem, 3, 1, 1, bias=False), nn.BatchNorm2d(stem)
         )
         self.blocks = nn.Sequential()
-        channels = STEM
+        channels = stem
         for stage, (width, depth) in enumerate(stages):
             for block in range(depth):
                 stride = 2 if stage > 0 and block == 0 else 1
@@ -101,7 +102,9 @@ class MienNet(nn.Module):
         return self.head(self.dropout(features))
 
 
-def _size(name: str, stages: Sequence[tuple[int, int]], summary: str) -> Callable[..., nn.Module]:
+def _size(
+    name: str, stem: int, stages: Sequence[tuple[int, int]], gated: bool, summary: str
+) -> Callable[..., nn.Module]:
     """Registers a net of these stages and returns its builder."""
 
     def build(
@@ -109,23 +112,36 @@ def _size(name: str, stages: Sequence[tuple[int, int]], summary: str) -> Callabl
         in_channels: int,
         input_size: int,
         dropout: float = 0.1,
-        squeeze_excite: bool = True,
+        squeeze_excite: bool = gated,
         branch_start: float = 1.0,
     ) -> nn.Module:
         del input_size  # it takes any
-        return MienNet(num_classes, in_channels, stages, dropout, squeeze_excite, branch_start)
+        return MienNet(
+            num_classes, in_channels, stem, stages, dropout, squeeze_excite, branch_start
+        )
 
     build.__name__, build.__doc__ = name, summary
     return register(FAMILY, input_size=44)(build)
 
 
+mien_xs = _size(
+    "mien_xs",
+    16,
+    ((32, 1), (64, 1), (96, 1)),
+    False,
+    "Smallest: stem 16, blocks 32·1 64·1 96·1, no gates; 0.2 M parameters, 19 MMAC at 44 px.",
+)
 mien_s = _size(
     "mien_s",
+    32,
     ((48, 1), (96, 2), (192, 2)),
+    True,
     "Small: stem 32, blocks 48·1 96·2 192·2; 1.5 M parameters, 96 MMAC at 44 px.",
 )
 mien_m = _size(
     "mien_m",
+    32,
     ((64, 2), (128, 2), (256, 2)),
+    True,
     "Middle: stem 32, blocks 64·2 128·2 256·2; 2.8 M parameters, 203 MMAC at 44 px.",
 )

@@ -103,8 +103,10 @@ def draw_reliability(
     accuracy: Sequence[float],
     intervals: Sequence[tuple[float, float]],
     counts: Sequence[int],
-    calibration_error: float,
+    calibration_error: str,
     title: str,
+    without_temperature: tuple[Sequence[float], Sequence[float]] | None = None,
+    truth: str = "decisions that were right",
 ) -> Figure:
     """Returns a figure of how often decisions were right, over how confident they were.
 
@@ -113,8 +115,11 @@ def draw_reliability(
         accuracy: Part of each bin decided rightly, 0 to 1.
         intervals: The 95 % interval of each accuracy.
         counts: Faces in each bin.
-        calibration_error: The expected calibration error over these bins, 0 to 1.
+        calibration_error: The calibration error over these bins, in words.
         title: What was measured; the number of faces is added.
+        without_temperature: Confidence and accuracy of bins before a temperature, for a second
+            line.
+        truth: What accuracy is the part of.
 
     Raises:
         ValueError: They are not all of one length.
@@ -124,6 +129,9 @@ def draw_reliability(
     figure = new_figure(6, 6)
     axes = figure.add_subplot()
     axes.plot((0, 100), (0, 100), color="black", linestyle="--", label="as right as confident")
+    if without_temperature is not None:
+        raw_confidence, raw_accuracy = (100 * np.asarray(each) for each in without_temperature)
+        axes.plot(raw_confidence, raw_accuracy, "s-", color=ORANGE, label="without its temperature")
     heights = 100 * np.asarray(accuracy)
     low, high = 100 * np.asarray(intervals).T
     few, many = min(counts), max(counts)
@@ -138,9 +146,8 @@ def draw_reliability(
         label=f"{len(counts)} bins of {faces} faces, 95 % intervals",
     )
     axes.set(xlim=(0, 100), ylim=(0, 100), aspect="equal")
-    axes.set(xlabel="confidence in the decision (%)", ylabel="decisions that were right (%)")
-    error = f"expected calibration error {calibration_error:.3f}"
-    axes.set_title(plain(f"{title}: {counted(sum(counts), 'face')}\n{error}"))
+    axes.set(xlabel="confidence in the decision (%)", ylabel=f"{truth} (%)")
+    axes.set_title(plain(f"{title}: {counted(sum(counts), 'face')}\n{calibration_error}"))
     axes.legend(loc="upper left", frameon=False)
     finish_axes(axes)
     axes.grid(axis="x", color="0.85", linewidth=0.8)

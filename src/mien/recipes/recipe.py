@@ -24,6 +24,9 @@ _GONE = {
 }
 """Knobs of earlier versions, at the values that did nothing: run folders of theirs name them."""
 
+ALL_ROWS = "all"
+"""The training split that is every row."""
+
 
 def _as_list(value: Any) -> Any:
     """Returns plain words between commas as a list, and one value as a list of it."""
@@ -64,7 +67,8 @@ class Data(_Section):
     """Which faces, and how they reach the network."""
 
     train_split: str = "Training"
-    """Split to learn from; a set without splits is used whole."""
+    """Split to learn from; all: every row, whatever its split, less the `selection_fraction` that
+    is held out at random. A set without splits is used whole."""
     selection_split: str = "PublicTest"
     """Split to select on; where the set has none of that name, `selection_fraction` is held out."""
     selection_fraction: float = Field(default=0.2, gt=0, lt=1)
@@ -285,6 +289,7 @@ class Recipe(_Section):
         photo, optimizer, schedule = self.augment.photo, self.optimizer, self.schedule
         stepped = schedule.name in ("step", "plateau")
         idle = {
+            "data.selection_split": self.data.train_split == ALL_ROWS,
             "augment.saturation": channels == 1,
             "augment.photo.faces": not any(
                 value for name, value in photo if name != "faces" and photo.faces

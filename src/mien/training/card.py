@@ -1,5 +1,10 @@
-"""The model card: what a model folder's README says, written from its config alone."""
+"""The model card: what a model folder's README says, written from its config alone.
 
+It begins with the YAML head that model hubs read: library, task, tags, results
+(https://huggingface.co/docs/hub/model-cards). It names no licence: that is for its maker to say.
+"""
+
+import json
 from collections.abc import Mapping, Sequence
 
 from mien.evaluation import Report, VotesReport
@@ -8,7 +13,9 @@ from mien.evaluation.report import read_report
 from mien.model_folder import ModelConfig
 from mien.text import markdown
 
+_TASK = "image-classification"
 _CARD = """\
+{head}
 # {title}
 
 Reads the perceived expression of a face image. It says how a face looks to annotators of
@@ -69,6 +76,7 @@ def model_card(config: ModelConfig) -> str:
     crop = config.input_size < config.face_size
     part = f"the middle of a {config.face_size} px face" if crop else "the whole face"
     return _CARD.format(
+        head=_head(config, reports),
         title=f"Model card: {config.architecture}",
         architecture=config.architecture,
         parameters=f"{record.parameters:,}",
@@ -96,6 +104,38 @@ def model_card(config: ModelConfig) -> str:
         overall="\n".join(_overall(each, each.num_views, each.log_loss) for each in reports),
         per_class=_class_rows(reports[0].per_class),
     )
+
+
+def _head(config: ModelConfig, reports: Sequence[Report]) -> str:
+    """Returns the YAML head; each value is written as JSON, which is YAML too."""
+    first = reports[0]
+    figures: list[tuple[str, str, float]] = []
+    if first.votes:
+        figures += [
+            ("accuracy", "accuracy, annotators' majority", first.votes.accuracy),
+            ("balanced_accuracy", "balanced accuracy, majority", first.votes.balanced_accuracy),
+            ("cross_entropy", "cross-entropy to the votes", first.votes.cross_entropy),
+        ]
+    figures += [
+        ("accuracy", "accuracy, own labels", first.accuracy),
+        ("f1", "macro F1, own labels", first.macro_f1),
+        ("log_loss", "log loss, own labels", first.log_loss),
+    ]
+    split = config.training.selection_split
+    result = {
+        "task": {"type": _TASK, "name": "Facial expression recognition"},
+        "dataset": {"type": _TASK, "name": split, "split": split},
+        "metrics": [
+            {"type": kind, "name": name, "value": round(value, 4)} for kind, name, value in figures
+        ],
+    }
+    lines = (
+        "library_name: mien",
+        f"pipeline_tag: {_TASK}",
+        f"tags: {json.dumps(['facial-expression-recognition', 'onnx', config.architecture])}",
+        f"model-index: {json.dumps([{'name': config.architecture, 'results': [result]}])}",
+    )
+    return "\n".join(("---", *lines, "---"))
 
 
 def _overall(report: Report | VotesReport, num_views: int, loss: float) -> str:

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from mien.classifier import as_channels
-from mien.data import FaceSet, assign_folds, grow, join_votes, oversample, read, read_teacher
+from mien.data import FaceSet, choose_faces, grow, join_votes, oversample, read, read_teacher
 from mien.data.summary import pixel_statistics
 from mien.errors import BadInputError, UsageError
 from mien.models import normalisation_of
@@ -164,7 +164,7 @@ def prepare(
     _check_opinions(source, [recipe, *beside])
     knobs = recipe.data
     whole = read(source, knobs.face_size if Path(source.data).is_dir() else None, knobs.channels)
-    chosen, selection, train_split, selection_split = choose_faces(recipe, whole)
+    chosen, selection, train_split, selection_split = choose_faces(knobs, whole)
     if max_faces is not None:
         chosen = take_few(chosen, max_faces, seed)
     selection = _with_selection_truth(recipe, selection)
@@ -242,40 +242,6 @@ def _targets_hash(train: FaceSet, selection: FaceSet, models: Sequence[str]) -> 
     if models:
         parts += teachers_hash(models)
     return hashlib.sha256(parts.encode()).hexdigest()
-
-
-def choose_faces(recipe: Recipe, faces: FaceSet) -> tuple[FaceSet, FaceSet, str, str]:
-    """Returns the training faces, the selection faces, and the split of each in words.
-
-    A set without splits is used whole; where it lacks the selection split, a part of the training
-    split is held out.
-    """
-    knobs = recipe.data
-    if knobs.drop:
-        faces = faces.drop_expressions(knobs.drop)
-    train, name = faces, "all"
-    if knobs.folds and not faces.split_names:
-        raise UsageError("data.folds needs a set with splits: they are folds of its training split")
-    if faces.split_names:
-        train, name = faces.take_split(knobs.train_split), knobs.train_split
-        if knobs.folds:
-            assert train.labels is not None
-            left_out = assign_folds(train.labels, knobs.folds, knobs.split_seed) == knobs.fold
-            train = train.take(~left_out)
-            name += f" without fold {knobs.fold} of {knobs.folds}, seed {knobs.split_seed}"
-        try:
-            return train, faces.take_split(knobs.selection_split), name, knobs.selection_split
-        except UsageError:
-            if knobs.selection_split not in ("", type(knobs)().selection_split):
-                raise  # named by the user, so a hold-out is not what was meant
-    try:
-        train, held_out = train.split_by_ratio(
-            knobs.selection_fraction, seed=knobs.split_seed, stratified=knobs.stratified
-        )
-    except ValueError as error:
-        raise BadInputError(f"cannot hold faces out for selection: {error}") from error
-    part = f"{knobs.selection_fraction:g} of {name}, seed {knobs.split_seed}"
-    return train, held_out, f"{name} without {part}", part
 
 
 def take_few(faces: FaceSet, num_faces: int, seed: int) -> FaceSet:

@@ -125,7 +125,7 @@ def export_run(
     truth = truth_of(labels, votes)
     temperature = fit_temperature(logits.numpy()[truth.rows], truth.targets)
     calibrated = (logits.numpy() / temperature).astype(np.float32)
-    report = score(calibrated, labels, info.labels, votes=votes)
+    report = score(calibrated, labels, info.labels, votes=votes, temperature=temperature)
     record = _record(run, recipe, info, net, measured["epoch"], report)
     config = _config(recipe, info, temperature, record)
     output.parent.mkdir(parents=True, exist_ok=True)
