@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from fit_crop import compose, find
+from fit_crop import compose
 from mien.data import read
 from mien.explanation import METHODS, Explanation, draw, explain
+from mien.inference.end_to_end import find
 from mien.inference.see.detectors import create_detector
 from mien.plots import write_figure
 
@@ -35,7 +36,7 @@ def print_landmarks(data: str) -> None:
         for index in np.random.default_rng(0).choice(len(images), 1000, replace=False)
     ]
     found = [
-        (np.array(detection.landmarks) - picture.start) / picture.side
+        (np.array(detection.landmarks) - picture.left) / picture.side
         for picture in pictures
         if (detection := find(detector, picture))
     ]

@@ -12,7 +12,7 @@ votes, a face is read right as most annotators read it; faces they do not agree 
 import argparse
 import platform
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ import numpy as np
 from mien.classifier import Classifier
 from mien.data import FaceSet, find_majority, read
 from mien.inference.detection import Detection, Detector
+from mien.inference.end_to_end import Scene, find, paste
 from mien.inference.see import retinaface
 from mien.inference.see.crop import cut
 from mien.inference.see.detectors import create_detector
@@ -31,31 +32,17 @@ GREY = 120
 ASTRONAUT = Path(__file__).parents[1] / "examples" / "astronaut.jpg"
 
 
-@dataclass(frozen=True)
-class Framed:
-    """A face image in a larger picture: RGB uint8, and where the face image lies in it."""
-
-    rgb: np.ndarray
-    start: int
-    side: int
-
-
-def compose(face: np.ndarray, enlargement: int = ENLARGEMENT, margin: float = MARGIN) -> Framed:
+def compose(face: np.ndarray, enlargement: int = ENLARGEMENT, margin: float = MARGIN) -> Scene:
     """Returns a face image enlarged in the middle of a grey picture."""
     side = len(face) * enlargement
     start = round(side * margin)
-    picture = np.pad(resize(face, side, side), start, constant_values=GREY)
-    return Framed(np.repeat(picture[..., None], 3, axis=2), start, side)
+    whole = side + 2 * start
+    return paste(face, np.full((whole, whole, 3), GREY, np.uint8), start, start, side)
 
 
-def find(detector: Detector, framed: Framed) -> Detection | None:
-    """Returns the best detection, if any."""
-    return next(iter(detector.detect(framed.rgb)), None)
-
-
-def measure(framed: Framed, detection: Detection) -> list[float]:
+def measure(scene: Scene, detection: Detection) -> list[float]:
     """Returns width, height, centre x, y of the box in frame sides from the frame's centre."""
-    left, top, right, bottom = (np.array(detection.box) - framed.start) / framed.side - 0.5
+    left, top, right, bottom = (np.array(detection.box) - scene.left) / scene.side - 0.5
     return [right - left, bottom - top, (left + right) / 2, (top + bottom) / 2]
 
 
@@ -128,11 +115,11 @@ def print_fit(faces: np.ndarray) -> None:
     print(f"\nfitted: scale {scale:.3f}, offset_x {offsets[0]:+.3f}, offset_y {offsets[1]:+.3f}")
 
 
-def mirror_errors(detector: Detector, found: list[tuple[Framed, Detection]]) -> np.ndarray:
+def mirror_errors(detector: Detector, found: list[tuple[Scene, Detection]]) -> np.ndarray:
     """Returns how far the angle found in the mirror image is from the mirrored angle."""
     errors = []
-    for framed, detection in found:
-        mirrored = find(detector, Framed(framed.rgb[:, ::-1], framed.start, framed.side))
+    for scene, detection in found:
+        mirrored = find(detector, replace(scene, rgb=scene.rgb[:, ::-1]))
         if mirrored:
             errors.append(eye_line(detection)[1] + eye_line(mirrored)[1])
     return np.array(errors)
@@ -143,10 +130,10 @@ def print_haar(faces: np.ndarray) -> None:
     finder, haar = create_detector("retinaface"), create_detector("haar")
     pairs = []
     for face in faces:
-        framed = compose(face)
-        ours, theirs = find(finder, framed), find(haar, framed)
+        scene = compose(face)
+        ours, theirs = find(finder, scene), find(haar, scene)
         if ours and theirs:
-            pairs.append((measure(framed, ours), measure(framed, theirs)))
+            pairs.append((measure(scene, ours), measure(scene, theirs)))
     ours, theirs = np.array(pairs).transpose(1, 0, 2)
     print(f"\nfound by the cascade too: {len(pairs)} of {len(faces)} faces\n")
     print("| Haar's box against RetinaFace's | median | quartiles |\n|---|---|---|")
@@ -193,9 +180,7 @@ def print_prices(face_set: FaceSet, model: str, downscale: int, brief: bool) -> 
         return f"{right.mean():.1%}"
 
     everyone = np.arange(len(faces))
-    frames = [
-        Detection((p.start, p.start, p.start + p.side, p.start + p.side), 1.0) for p in pictures
-    ]
+    frames = [Detection((p.left, p.left, p.left + p.side, p.left + p.side), 1.0) for p in pictures]
     plain = classifier.logits(faces).argmax(axis=1) == labels
     print("\n| crop | accuracy |\n|---|---|")
     if downscale:

@@ -23,10 +23,10 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch loads
 import numpy as np
 import torch
 
-from fit_crop import compose, find
+from fit_crop import compose
 from mien.data import FaceSet, find_majority, read
 from mien.evaluation import score_votes
-from mien.inference.see.crop import cut
+from mien.inference.end_to_end import find_and_cut
 from mien.inference.see.detectors import create_detector
 from mien.model_folder import CropGeometry
 from mien.pictures import resize
@@ -122,15 +122,12 @@ def main() -> None:
 
 def found_and_cut(faces: FaceSet, side: int) -> FaceSet:
     """Returns the faces that mien finds, as it cuts them, in the default's geometry."""
-    detector, kept, cuts = create_detector("retinaface"), [], []
-    for place, face in enumerate(faces.images):
-        small = resize(resize(face, side, side), len(face), len(face)) if side else face
-        picture = compose(small)
-        detection = find(detector, picture)
-        if detection is not None:
-            kept.append(place)
-            cuts.append(cut(picture.rgb, detection, CropGeometry(), len(face), 1))
-    return replace(faces.take(np.array(kept)), images=np.stack(cuts))
+    detector, size = create_detector("retinaface"), faces.face_size
+    images = list(faces.images)
+    if side:
+        images = [resize(resize(face, side, side), size, size) for face in images]
+    kept, cuts = find_and_cut(map(compose, images), detector, CropGeometry(), size, 1)
+    return replace(faces.take(kept), images=cuts)
 
 
 def measure(

@@ -1,5 +1,6 @@
 """`mien evaluate`: models and labelled faces → reports."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,10 +9,21 @@ import typer
 from mien.cli.options import Data, Device, Precision, SkipBad, Threads, Without, model_names
 from mien.cli.output import found, need, note, print_json, tell, warn, warn_of_problems
 from mien.cli.report_tables import print_comparison, print_report
+from mien.cli.robustness import (
+    Corruptions,
+    EndToEndOption,
+    Further,
+    Groups,
+    draw_robustness,
+    measure_further,
+    read_tables,
+    write_robustness,
+)
 from mien.processors import limit_cores
 
 if TYPE_CHECKING:
-    from mien.evaluation import Report, VotesReport
+    from mien.evaluation import Comparison, Evaluation, Report, VotesReport
+    from mien.evaluation.faces import JudgedFaces
 
 
 Models = Annotated[
@@ -80,6 +92,9 @@ def evaluate(
     split: Split = None,
     votes: Votes = None,
     tta: Tta = False,
+    corruptions: Corruptions = False,
+    end_to_end: EndToEndOption = False,
+    groups: Groups = None,
     output: Output = None,
     as_json: Json = False,
     without: Without = None,
@@ -97,7 +112,8 @@ def evaluate(
     those that differ by their training seed alone. Models that know different classes are
     compared on the classes that all know, each by its probabilities of these alone. With votes it
     adds how well each model says what the annotators say, and its false alarms on clearly neutral
-    faces. Warns where the faces took part in a model's training or selection.
+    faces. Bad pictures, finding and cutting the faces, and groups of people are measured on
+    request. Warns where the faces took part in a model's training or selection.
     """
     if output is not None:
         need("matplotlib", "plots")
@@ -117,8 +133,8 @@ def evaluate(
         for remark in each.notes:
             warn(f"{model}: {remark}")
     names = [", ".join(filter(None, [data.name, each.part])) for each in judged]
-    evaluations = []
-    for model, each in zip(models, judged, strict=True):
+    evaluations, further = [], []
+    for model, each, table in zip(models, judged, read_tables(groups, judged, data), strict=True):
         evaluation = collect(
             model, each.faces, tta, each.classes, precision=precision, device=device
         )
@@ -128,12 +144,18 @@ def evaluate(
         if not as_json:
             place = ", ".join(filter(None, [str(data), each.part]))
             print_report(f"{model} on {place} ({evaluation.read_by})", evaluation.report)
+        further.append(measure_further(evaluation, each, table, corruptions, end_to_end))
+        if not as_json:
+            further[-1].print()
     comparison = compare(evaluations) if len(models) > 1 else None
     if comparison is None:
         if as_json:
-            print_json(evaluations[0].report.to_json_dict())
+            print_json(evaluations[0].report.to_json_dict() | further[0].to_json_dict())
     elif as_json:
-        print_json(comparison_document(evaluations, comparison))
+        document = comparison_document(evaluations, comparison)
+        for report, more in zip(document["models"], further, strict=True):
+            report |= more.to_json_dict()
+        print_json(document)
     else:
         print_comparison(comparison)
     first = max(evaluations, key=lambda each: _judged(each.report).accuracy)
@@ -143,19 +165,37 @@ def evaluate(
     if output is None:
         tell("next: --output FOLDER, for figures and a page with the worst mistakes")
     else:
-        from mien.evaluation.pages import report_folders, write_report
+        _write(output, evaluations, comparison, judged, names, further)
 
-        folders = [output] if comparison is None else report_folders(output, models)
-        for folder, evaluation, name, each in zip(folders, evaluations, names, judged, strict=True):
-            page = write_report(folder, evaluation, each.faces, name, each.notes)
-            note(f"written: {page}")
-        if comparison is not None:
-            from mien.evaluation.comparison_pages import write_comparison
 
-            remarks = [each.notes for each in judged]
-            called = [folder.name for folder in folders]
-            page = write_comparison(output, called, evaluations, comparison, names[0], remarks)
-            note(f"written: {page}")
+def _write(
+    output: Path,
+    evaluations: "Sequence[Evaluation]",
+    comparison: "Comparison | None",
+    judged: "Sequence[JudgedFaces]",
+    names: Sequence[str],
+    further: "Sequence[Further]",
+) -> None:
+    """Writes the page and files of each model, and those that compare several."""
+    from mien.evaluation.pages import report_folders, write_report
+
+    called = [each.model for each in evaluations]
+    folders = [output] if comparison is None else report_folders(output, called)
+    for folder, evaluation, name, each, more in zip(
+        folders, evaluations, names, judged, further, strict=True
+    ):
+        figures = draw_robustness([more], name)
+        page = write_report(folder, evaluation, each.faces, name, each.notes, figures)
+        more.write(folder)
+        note(f"written: {page}")
+    if comparison is not None:
+        from mien.evaluation.comparison_pages import write_comparison
+
+        remarks = [each.notes for each in judged]
+        called = [folder.name for folder in folders]
+        page = write_comparison(output, called, evaluations, comparison, names[0], remarks)
+        note(f"written: {page}")
+        write_robustness(output, further, names[0])
 
 
 def _judged(report: "Report") -> "Report | VotesReport":

@@ -17,7 +17,7 @@ def print_report(title: str, report: "Report") -> None:
     if report.votes is not None:
         _print_votes(f"{title}, against the annotators", report.votes, report.without_twins)
         title += ", against the faces' own labels"
-    overall = _table()
+    overall = new_table()
     overall.add_row("faces", f"{report.num_faces:,}", f"views of each: {report.num_views}")
     _add_accuracies(overall, report)
     if report.without_twins is not None:
@@ -32,15 +32,15 @@ def print_report(title: str, report: "Report") -> None:
 
 
 def _print_votes(title: str, votes: "VotesReport", rest: "WithoutTwins | None") -> None:
-    alarms = _table("", "faces", "share", "95 % interval")
+    alarms = new_table("", "faces", "share", "95 % interval")
     for name, share in votes.clear_faces.items():
-        interval = _interval(share.ci95)
+        interval = interval_of(share.ci95)
         alarms.add_row(name, f"{share.count}", f"{share.share:.4f}", interval)
     head = (
         f"clear faces, at least 8 of 10 votes: {votes.num_clear_neutral:,} neutral, "
         f"{votes.num_clear_expression:,} of another expression"
     )
-    overall = _table()
+    overall = new_table()
     left_out = (
         f"left out: {votes.num_undecided} undecided, {votes.num_contempt} contempt, "
         f"{votes.num_unknown} unknown or no face"
@@ -58,22 +58,22 @@ def _print_votes(title: str, votes: "VotesReport", rest: "WithoutTwins | None") 
 
 
 def _add_accuracies(table: "Table", report: "Report | VotesReport") -> None:
-    interval = f"95 % interval {_interval(report.accuracy_ci95)}"
+    interval = f"95 % interval {interval_of(report.accuracy_ci95)}"
     table.add_row("accuracy", f"{report.accuracy:.4f}", interval)
     table.add_row("balanced accuracy", f"{report.balanced_accuracy:.4f}")
 
 
 def _without_twins(rest: "WithoutTwins", report: "Report | VotesReport") -> tuple[str, str, str]:
     words = (
-        f"95 % interval {_interval(report.accuracy_ci95)}, {report.num_faces:,} faces: "
+        f"95 % interval {interval_of(report.accuracy_ci95)}, {report.num_faces:,} faces: "
         f"{rest.num_left_out:,} have a twin in {rest.others}"
     )
     return "accuracy without twins", f"{report.accuracy:.4f}", words
 
 
 def _class_tables(report: "Report | VotesReport") -> "tuple[Table, Table]":
-    classes = _table("", "precision", "recall", "F1", "faces")
-    confusion = _table("true ↓  taken for →", *report.per_class)
+    classes = new_table("", "precision", "recall", "F1", "faces")
+    confusion = new_table("true ↓  taken for →", *report.per_class)
     for (name, scores), row in zip(report.per_class.items(), report.confusion, strict=True):
         ratios = (f"{ratio:.3f}" for ratio in (scores.precision, scores.recall, scores.f1))
         classes.add_row(name, *ratios, f"{scores.support:,}")
@@ -83,10 +83,10 @@ def _class_tables(report: "Report | VotesReport") -> "tuple[Table, Table]":
 
 def _coverage_table(report: "Report | VotesReport") -> "Table":
     """Returns how many faces are answered, and rightly, with each --min-confidence."""
-    table = _table("min. confidence", "answered", "right", "95 % interval")
+    table = new_table("min. confidence", "answered", "right", "95 % interval")
     for row in report.coverages:
         if row.accuracy is not None and row.accuracy_ci95 is not None:
-            right, interval = f"{row.accuracy:.4f}", _interval(row.accuracy_ci95)
+            right, interval = f"{row.accuracy:.4f}", interval_of(row.accuracy_ci95)
             table.add_row(f"{row.min_confidence:g}", f"{row.coverage:.4f}", right, interval)
     return table
 
@@ -96,7 +96,7 @@ def _calibration_tables(report: "Report | VotesReport") -> "list[Table]":
     if report.calibration is None:
         return []
     heads = ("confidence", "right", "mean gap", "RMS, debiased", "95 % interval")
-    stages, classes = _table("calibration error", *heads), _table("read as", "faces", *heads)
+    stages, classes = new_table("calibration error", *heads), new_table("read as", "faces", *heads)
     for name, its in report.calibration.stages.items():
         stages.add_row(name, *_calibration_figures(its))
     for name, its in report.calibration.per_class.items():
@@ -106,7 +106,7 @@ def _calibration_tables(report: "Report | VotesReport") -> "list[Table]":
 
 def _calibration_figures(its: "CalibrationError") -> list[str]:
     gaps = (its.confidence, its.accuracy, its.ece, its.rms_debiased)
-    return [*(f"{value:.4f}" for value in gaps), _interval(its.rms_debiased_ci95)]
+    return [*(f"{value:.4f}" for value in gaps), interval_of(its.rms_debiased_ci95)]
 
 
 def print_comparison(comparison: "Comparison") -> None:
@@ -122,7 +122,7 @@ def print_comparison(comparison: "Comparison") -> None:
             f"{', '.join(comparison.classes)} alone"
         )
     for group in comparison.groups:
-        figures = _table("", "mean ± SD")
+        figures = new_table("", "mean ± SD")
         for name, mean in group.mean.items():
             figures.add_row(name.replace("_", " "), f"{mean:.4f} ± {group.sd[name]:.4f}")
         seeds = ", ".join(map(str, group.seeds))
@@ -132,12 +132,12 @@ def print_comparison(comparison: "Comparison") -> None:
 
 def _differences_table(differences: "Sequence[Difference]") -> "Table":
     heads = ("accuracy", "95 % interval", "it alone", "first alone", "McNemar p")
-    table = _table("model", *heads)
+    table = new_table("model", *heads)
     for each in differences:
         table.add_row(
             each.model,
             f"{each.accuracy_difference:+.4f}",
-            _interval(each.accuracy_difference_ci95, "+.4f"),
+            interval_of(each.accuracy_difference_ci95, "+.4f"),
             f"{each.num_only_model_right:,}",
             f"{each.num_only_reference_right:,}",
             f"{each.mcnemar_p:.3g}",
@@ -145,11 +145,12 @@ def _differences_table(differences: "Sequence[Difference]") -> "Table":
     return table
 
 
-def _interval(ends: tuple[float, float], form: str = ".4f") -> str:
+def interval_of(ends: tuple[float, float], form: str = ".4f") -> str:
+    """Returns an interval in words."""
     return f"{ends[0]:{form}} to {ends[1]:{form}}"
 
 
-def _table(*heads: str) -> "Table":
+def new_table(*heads: str) -> "Table":
     """Returns a table with the first column on the left; without heads it has none."""
     from rich.table import Table
 

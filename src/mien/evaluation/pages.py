@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,7 @@ def write_report(
     faces: FaceSet,
     data_name: str,
     notes: Sequence[str] = (),
+    more_figures: Mapping[str, Figure] = MappingProxyType({}),
 ) -> Path:
     """Writes figures, report and HTML page; returns the page's path.
 
@@ -87,6 +89,7 @@ def write_report(
         faces: The faces it was given.
         data_name: What they are called.
         notes: What a reader must know of the figures, such as `honesty_warning`.
+        more_figures: By the names of their files: written and shown too.
 
     Raises:
         BadInputError: The folder cannot be written.
@@ -113,6 +116,7 @@ def write_report(
             f"Answers of {title}",
             CONFIDENCES,
         )
+    figures |= more_figures
     pictures = {name: write_figure(figure, folder / name) for name, figure in figures.items()}
     page = html_page(
         evaluation.model,

@@ -185,6 +185,20 @@ class Evaluation:
         """Whether each face of `truth` was decided as that says, bool `[n]`."""
         return self.logits[self.truth.rows].argmax(axis=1) == self.truth.labels
 
+    def decide(self, classifier: Classifier, images: np.ndarray) -> np.ndarray:
+        """Returns the model's decisions on other faces, as many views and classes as here.
+
+        Args:
+            classifier: The model.
+            images: uint8 `[n, S, S]` or `[n, S, S, 3]`.
+
+        Returns:
+            int64 `[n]`, indices of `label_names`.
+        """
+        logits = classifier.logits(images, tta=self.report.num_views > 1)
+        columns = [classifier.labels.index(name) for name in self.label_names]
+        return logits[:, columns].argmax(axis=1)
+
 
 def evaluate(
     model: Classifier | str | Path,

@@ -190,6 +190,24 @@ def score_votes(
     )
 
 
+def count_false_alarms(
+    decisions: np.ndarray, votes: np.ndarray, label_names: tuple[str, ...]
+) -> Share | None:
+    """Returns the clearly neutral faces that are read as any of `ALARMS`; None of no such faces.
+
+    Args:
+        decisions: Integers `[N]`, indices of `label_names`.
+        votes: int64 `[N, K + 3]`, as `FaceSet.votes`.
+        label_names: The K class names.
+    """
+    return _clear_faces(decisions, votes, label_names)[0].get("together")
+
+
+def share_of(count: int, total: int) -> Share:
+    """Returns so many of so many faces, at least one, as a share with its interval."""
+    return Share(count, count / total, metrics.wilson_interval(count, total))
+
+
 def _clear_faces(
     decisions: np.ndarray, votes: np.ndarray, label_names: tuple[str, ...]
 ) -> tuple[dict[str, Share], Share | None, tuple[int, int]]:
@@ -205,11 +223,7 @@ def _clear_faces(
     places = {name: label_names.index(name) for name in ALARMS if name in label_names}
     counts = {name: int((read == alarm).sum()) for name, alarm in places.items()}
     counts["together"] = sum(counts.values())
-    alarms = {name: _share(count, num_neutral) for name, count in counts.items() if num_neutral}
+    alarms = {name: share_of(count, num_neutral) for name, count in counts.items() if num_neutral}
     missed = int((decisions[expressive] == place).sum())
-    read_neutral = _share(missed, num_expressive) if num_expressive else None
+    read_neutral = share_of(missed, num_expressive) if num_expressive else None
     return alarms, read_neutral, (num_neutral, num_expressive)
-
-
-def _share(count: int, total: int) -> Share:
-    return Share(count, count / total, metrics.wilson_interval(count, total))

@@ -2,6 +2,7 @@
 
 from mien.inference.analyzer import Analyzer
 from mien.inference.detection import Detection, Detector
+from mien.inference.end_to_end import EndToEnd, measure_end_to_end
 from mien.inference.exchange import to_table
 from mien.inference.face import Face
 from mien.inference.predictions import Tally, predict
@@ -14,12 +15,14 @@ __all__ = [
     "Analyzer",
     "Detection",
     "Detector",
+    "EndToEnd",
     "Face",
     "FrameResult",
     "Sampling",
     "Tally",
     "Track",
     "find_sources",
+    "measure_end_to_end",
     "predict",
     "to_table",
 ]
