@@ -1,7 +1,7 @@
 """The model card: what a model folder's README says, written from its config alone.
 
-It begins with the YAML head that model hubs read: library, task, tags and results
-(https://huggingface.co/docs/hub/model-cards). The head names no licence: that is its maker's to say.
+It begins with the YAML head that model hubs read: library, task, tags, results
+(https://huggingface.co/docs/hub/model-cards). It names no licence: that is for its maker to say.
 """
 
 import json
