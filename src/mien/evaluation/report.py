@@ -163,7 +163,7 @@ class Evaluation:
         labels: int64 `[N]`, as indices of `label_names`.
         report: How well it did.
         truth: The annotators' majority where the set has votes, else the labels.
-        read_by: Precision and device, and the first 16 digits of the network's SHA-256.
+        classifier: The model at work, to look at other faces.
     """
 
     model: str
@@ -173,7 +173,15 @@ class Evaluation:
     labels: np.ndarray
     report: Report
     truth: Truth
-    read_by: str = ""
+    classifier: Classifier | None = None
+
+    @property
+    def read_by(self) -> str:
+        """Precision and device, and the first 16 digits of the network's SHA-256."""
+        if self.classifier is None:
+            return ""
+        which = f"{self.classifier.precision} on {self.classifier.device}"
+        return f"{which}, network {self.classifier.digest[:16]}"
 
     @property
     def correct(self) -> np.ndarray:
@@ -185,18 +193,18 @@ class Evaluation:
         """Whether each face of `truth` was decided as that says, bool `[n]`."""
         return self.logits[self.truth.rows].argmax(axis=1) == self.truth.labels
 
-    def decide(self, classifier: Classifier, images: np.ndarray) -> np.ndarray:
+    def decide(self, images: np.ndarray) -> np.ndarray:
         """Returns the model's decisions on other faces, as many views and classes as here.
 
         Args:
-            classifier: The model.
             images: uint8 `[n, S, S]` or `[n, S, S, 3]`.
 
         Returns:
             int64 `[n]`, indices of `label_names`.
         """
-        logits = classifier.logits(images, tta=self.report.num_views > 1)
-        columns = [classifier.labels.index(name) for name in self.label_names]
+        assert self.classifier is not None
+        logits = self.classifier.logits(images, tta=self.report.num_views > 1)
+        columns = [self.classifier.labels.index(name) for name in self.label_names]
         return logits[:, columns].argmax(axis=1)
 
 
@@ -300,7 +308,6 @@ def collect(
     temperature = classifier.config.temperature
     report = score(logits, labels, names, classifier.num_views(tta), votes, temperature)
     truth = truth_of(labels, votes)
-    digest, how = classifier.digest[:16], f"{classifier.precision} on {classifier.device}"
     return Evaluation(
         called,
         classifier.config,
@@ -309,7 +316,7 @@ def collect(
         labels,
         report,
         truth,
-        f"{how}, network {digest}",
+        classifier,
     )
 
 
