@@ -46,23 +46,27 @@ def environment(threads: int) -> dict[str, str]:
 
 
 def prepare(peers: dict[str, Any], options: argparse.Namespace) -> None:
-    """Fetches the peers; with `--sizes` also measures them, and mien, as they are published."""
+    """Fetches the peers; with `--sizes` measures them, and mien, as they are published."""
     for name, peer in peers.items():
         place = place_of(name, options.folder)
-        shutil.rmtree(place, ignore_errors=True)
-        place.mkdir(parents=True)
+        place.mkdir(parents=True, exist_ok=True)
         prepared = (prepare_npm if peer["registry"] == "npm" else prepare_python)(peer, place)
-        prepared["installed"] = published(peer, place / "published") if options.sizes else None
         (place / "prepared.json").write_text(json.dumps(prepared, indent=1))
         print(f"{name}: {place}")
     if options.sizes:
-        mien = {
-            "registry": "PyPI",
-            "requirement": str(ROOT),
-            "trial": "import mien; mien.Analyzer()",
-        }
-        told = published(mien, options.folder / "mien")
-        (options.folder / "mien.json").write_text(json.dumps(told))
+        trial = "import mien; mien.Analyzer()"
+        mien = {"registry": "PyPI", "requirement": str(ROOT), "trial": trial}
+        for name, peer in {"mien": mien, **peers}.items():
+            place = place_of(name, options.folder)
+            told = published(peer, place / "published")
+            (place / "published.json").write_text(json.dumps(told, indent=1))
+            print(f"{name}: {told}")
+
+
+def read_published(name: str, folder: Path) -> dict[str, Any] | None:
+    """Returns what `--sizes` found of a peer, or None."""
+    path = place_of(name, folder) / "published.json"
+    return json.loads(path.read_text()) if path.exists() else None
 
 
 def prepare_python(peer: dict[str, Any], place: Path) -> dict[str, Any]:
@@ -79,6 +83,7 @@ def prepare_python(peer: dict[str, Any], place: Path) -> dict[str, Any]:
 
 def prepare_npm(peer: dict[str, Any], place: Path) -> dict[str, Any]:
     """Returns which network runs, once it is fetched and made an ONNX model."""
+    shutil.rmtree(place / "package", ignore_errors=True)
     run("npm", "pack", peer["requirement"], "--silent", "--pack-destination", str(place))
     (archive,) = place.glob("*.tgz")
     with tarfile.open(archive) as packed:
@@ -99,7 +104,7 @@ def published(peer: dict[str, Any], place: Path) -> dict[str, Any]:
     shutil.rmtree(place, ignore_errors=True)
     try:
         if peer["registry"] == "npm":
-            place.mkdir()
+            place.mkdir(parents=True)
             words = ("--ignore-scripts", "--no-audit", "--no-fund", "--silent", "--prefix")
             run("npm", "install", *words, str(place), peer["requirement"])
             listed = run("npm", "ls", "--all", "--parseable", "--prefix", str(place)).splitlines()
@@ -119,7 +124,7 @@ def published(peer: dict[str, Any], place: Path) -> dict[str, Any]:
 
 def make_environment(place: Path) -> Path:
     """Returns the Python of a new environment."""
-    venv.create(place, with_pip=True)
+    venv.create(place, clear=True, with_pip=True)
     return place / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 

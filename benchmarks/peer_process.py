@@ -6,7 +6,6 @@ Reads a command as a line of JSON, answers with one, until its input ends. It im
 mien unless the contestant needs it, so that it runs where a peer alone is installed.
 """
 
-import contextlib
 import json
 import os
 import sys
@@ -16,7 +15,7 @@ from functools import partial
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -25,29 +24,39 @@ Classify = Callable[[np.ndarray], np.ndarray]
 
 
 def main() -> None:
-    """Answers commands: `read` gives a file of probabilities, `time` the seconds of a batch."""
+    """Answers `read` with a file of probabilities, `time` with the seconds of a face."""
     kind, model, threads = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    answers = os.fdopen(os.dup(1), "w")  # some peers print; that goes where errors go
-    os.dup2(2, 1)
+    answers = take_standard_output()
     classify = CONTESTANTS[kind](model, threads)
-
-    def answer(**values: Any) -> None:
-        answers.write(json.dumps(values) + "\n")
-        answers.flush()
-
     classify(np.zeros((2, 48, 48), np.uint8))  # what loads late is loaded now
-    answer(ready=True)
+
+    def read(command: dict[str, Any]) -> dict[str, Any]:
+        np.save(command["output"], in_batches(classify, np.load(command["faces"])))
+        return {}
+
+    def timing(command: dict[str, Any]) -> dict[str, Any]:
+        faces = np.load(command["faces"])
+        wall, processor = seconds_per_face(classify, faces, command["batch"], command["seconds"])
+        return {"wall": wall, "processor": processor}
+
+    answer_commands(answers, {"read": read, "time": timing})
+
+
+def take_standard_output() -> TextIO:
+    """Returns standard output, for answers; what peers print goes where errors go."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    return answers
+
+
+def answer_commands(
+    answers: TextIO, actions: dict[str, Callable[[dict[str, Any]], dict[str, Any]]]
+) -> None:
+    """Says that it is ready, then answers a line of JSON for each that comes, until they end."""
+    print("{}", file=answers, flush=True)
     for line in sys.stdin:
         command = json.loads(line)
-        faces = np.load(command["faces"])
-        if command["do"] == "read":
-            np.save(command["output"], in_batches(classify, faces))
-            answer(read=len(faces))
-        else:
-            wall, processor = seconds_per_face(
-                classify, faces, command["batch"], command["seconds"]
-            )
-            answer(wall=wall, processor=processor)
+        print(json.dumps(actions[command["do"]](command)), file=answers, flush=True)
 
 
 def in_batches(classify: Classify, faces: np.ndarray, size: int = 64) -> np.ndarray:
@@ -141,10 +150,8 @@ def facial_emotion_recognition(model: str, threads: int) -> Classify:
 
 def stand_in_for_tensorflow(threads: int) -> None:
     """Gives peers LiteRT, TensorFlow's interpreter on its own, where they look for TensorFlow."""
-    with contextlib.redirect_stdout(sys.stderr):
-        from ai_edge_litert.interpreter import (  # pyright: ignore[reportMissingImports]
-            Interpreter,
-        )
+    from ai_edge_litert.interpreter import Interpreter  # pyright: ignore[reportMissingImports]
+
     lite = SimpleNamespace(Interpreter=partial(Interpreter, num_threads=threads))
     parts: dict[str, dict[str, Any]] = {
         "tensorflow": {"lite": lite},

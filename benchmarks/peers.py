@@ -82,35 +82,33 @@ def race(options: argparse.Namespace) -> dict[str, Any]:
         path = Path(scratch) / "faces.npy"
         np.save(path, faces.images)
         processes = {
-            name: Contestant(name, entry, options.threads) for name, entry in contestants.items()
+            name: Contestant(
+                name,
+                (one["python"], "peer_process.py", one["kind"], one["model"], str(options.threads)),
+                options.threads,
+            )
+            for name, one in contestants.items()
         }
         results = {}
         for name, process in processes.items():
-            probabilities = process.read(path)
-            results[name] = {
-                key: contestants[name][key] for key in ("version", "weights_megabytes", "installed")
-            }
-            labels = tuple(contestants[name]["labels"])
-            results[name] |= figures(probabilities, labels, faces)
-            results[name]["seconds_per_face"] = {}
+            process.ask("read", faces=str(path), output=str(path.with_name("read.npy")))
+            one, probabilities = contestants[name], np.load(path.with_name("read.npy"))
+            results[name] = {key: one[key] for key in ("version", "weights_megabytes", "installed")}
+            results[name] |= figures(probabilities, tuple(one["labels"]), faces)
+            results[name]["seconds_per_face"] = {str(batch): [] for batch in BATCHES}
             print(name, f"{results[name]['accuracy']:.4f}", flush=True)
         for _ in range(options.rounds):
             for name, process in processes.items():
                 for batch in BATCHES:
-                    taken = process.time(path, batch, options.seconds)
-                    timed = results[name]["seconds_per_face"]
-                    timed.setdefault(str(batch), []).append(taken)
+                    words = {"faces": str(path), "batch": batch, "seconds": options.seconds}
+                    taken = process.ask("time", **words)
+                    timed = results[name]["seconds_per_face"][str(batch)]
+                    timed.append((taken["wall"], taken["processor"]))
         for process in processes.values():
             process.close()
-    packages = ("numpy", "onnxruntime", "opencv-python-headless", "torch")
     return {
-        "date": datetime.date.today().isoformat(),
-        "platform": platform.platform(),
-        "processor": processor(),
-        "processors": os.cpu_count(),
+        **machine(),
         "load": load,
-        "python": platform.python_version(),
-        "packages": {name: version(name) for name in packages},
         "split": options.split,
         "num_faces": len(faces),
         "threads": options.threads,
@@ -119,10 +117,22 @@ def race(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def machine() -> dict[str, Any]:
+    """Returns the date, the machine and the versions, for records."""
+    packages = ("numpy", "onnxruntime", "opencv-python-headless", "torch")
+    return {
+        "date": datetime.date.today().isoformat(),
+        "platform": platform.platform(),
+        "processor": processor(),
+        "processors": os.cpu_count(),
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in packages},
+    }
+
+
 def mien_entry(name: str, folder: Path) -> dict[str, Any]:
     """Returns what the race needs of a model of mien's."""
     classifier = Classifier(name)
-    told = folder / "mien.json"
     return {
         "kind": "mien",
         "model": str(classifier.folder.resolve()),
@@ -130,7 +140,7 @@ def mien_entry(name: str, folder: Path) -> dict[str, Any]:
         "labels": classifier.labels,
         "version": version("mien"),
         "weights_megabytes": (classifier.folder / NETWORK).stat().st_size / 1e6,
-        "installed": json.loads(told.read_text()) if told.exists() else None,
+        "installed": peer_install.read_published("mien", folder),
     }
 
 
@@ -144,53 +154,41 @@ def peer_entry(name: str, folder: Path) -> dict[str, Any]:
         "kind": peer["kind"],
         "labels": peer["labels"],
         "version": peer["requirement"].replace("==", "@").rpartition("@")[2],
+        "installed": peer_install.read_published(name, folder),
         **prepared,
     }
 
 
 class Contestant:
-    """A process that reads faces when it is asked to."""
+    """A process that does what it is asked to, a line of JSON for a line of JSON."""
 
-    def __init__(self, name: str, entry: dict[str, Any], threads: int) -> None:
-        command = (entry["python"], "peer_process.py", entry["kind"], entry["model"], str(threads))
+    def __init__(self, name: str, command: tuple[str, ...], threads: int) -> None:
         self.name = name
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             cwd=Path(__file__).parent, env=peer_install.environment(threads),
         )  # fmt: skip
-        self.answer()
+        self._answer()
 
-    def ask(self, **command: Any) -> dict[str, Any]:
+    def ask(self, do: str, **words: Any) -> dict[str, Any]:
         """Returns the answer to a command."""
         assert self.process.stdin
-        self.process.stdin.write(json.dumps(command) + "\n")
+        self.process.stdin.write(json.dumps({"do": do, **words}) + "\n")
         self.process.stdin.flush()
-        return self.answer()
-
-    def answer(self) -> dict[str, Any]:
-        """Returns the next answer."""
-        assert self.process.stdout
-        line = self.process.stdout.readline()
-        if not line:
-            raise SystemExit(f"{self.name}: its process ended, {self.process.wait()}")
-        return json.loads(line)
-
-    def read(self, faces: Path) -> np.ndarray:
-        """Returns the probabilities of all faces."""
-        output = faces.with_name("read.npy")
-        self.ask(do="read", faces=str(faces), output=str(output))
-        return np.load(output)
-
-    def time(self, faces: Path, batch: int, seconds: float) -> tuple[float, float]:
-        """Returns wall and processor seconds a face."""
-        told = self.ask(do="time", faces=str(faces), batch=batch, seconds=seconds)
-        return told["wall"], told["processor"]
+        return self._answer()
 
     def close(self) -> None:
         """Ends the process."""
         assert self.process.stdin
         self.process.stdin.close()
         self.process.wait(30)
+
+    def _answer(self) -> dict[str, Any]:
+        assert self.process.stdout
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit(f"{self.name}: its process ended, {self.process.wait()}")
+        return json.loads(line)
 
 
 def figures(probabilities: np.ndarray, labels: tuple[str, ...], faces: FaceSet) -> dict[str, Any]:
