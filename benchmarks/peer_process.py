@@ -80,10 +80,12 @@ def seconds_per_face(
 
 
 def mien(model: str, threads: int) -> Classify:
-    """Returns mien's classifier of a model folder or name, without test-time views."""
+    """Returns mien's classifier of `FOLDER@PRECISION`, without test-time views."""
     from mien.classifier import Classifier
 
-    return Classifier(model, threads).probabilities
+    folder, _, precision = model.rpartition("@")
+    chosen = {"precision": precision} if precision else {}
+    return Classifier(folder, threads, **chosen).probabilities
 
 
 def onnx(model: str, threads: int) -> Classify:

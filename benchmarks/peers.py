@@ -49,7 +49,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("models", nargs="*", default=["default", "fer2013"], help="of mien's")
+    parser.add_argument(
+        "models",
+        nargs="*",
+        default=["default", "fer2013"],
+        help="of mien's, NAME or NAME@PRECISION",
+    )
     parser.add_argument("--data", type=Path)
     parser.add_argument("--votes", type=Path)
     parser.add_argument("--split", default="PublicTest")
@@ -61,13 +66,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=0.5, help="of a contestant in a round")
     options = parser.parse_args()
+    if (options.data is None) != (options.votes is None) or options.sizes > options.prepare:
+        parser.error("--data and --votes go together; --sizes goes with --prepare")
     if options.prepare:
         peer_install.prepare({name: PEERS[name] for name in options.peers}, options)
-    elif options.data and options.votes:
+        return
+    if options.data:
         peer_page.RESULTS.write_text(json.dumps(race(options), indent=1) + "\n")
-        peer_page.write(PEERS, NOT_RUN)
-    else:
-        peer_page.write(PEERS, NOT_RUN)
+    peer_page.write(PEERS, NOT_RUN)
 
 
 def race(options: argparse.Namespace) -> dict[str, Any]:
@@ -131,15 +137,17 @@ def machine() -> dict[str, Any]:
 
 
 def mien_entry(name: str, folder: Path) -> dict[str, Any]:
-    """Returns what the race needs of a model of mien's."""
+    """Returns what the race needs of a model of mien's; `NAME@int8` is its network in int8."""
+    name, _, precision = name.partition("@")
     classifier = Classifier(name)
+    network = classifier.folder / (f"model_{precision}.onnx" if precision == "int8" else NETWORK)
     return {
         "kind": "mien",
-        "model": str(classifier.folder.resolve()),
+        "model": f"{classifier.folder.resolve()}@{precision}",
         "python": sys.executable,
         "labels": classifier.labels,
         "version": version("mien"),
-        "weights_megabytes": (classifier.folder / NETWORK).stat().st_size / 1e6,
+        "weights_megabytes": network.stat().st_size / 1e6,
         "installed": peer_install.read_published("mien", folder),
     }
 
