@@ -173,7 +173,8 @@ def audit(
     judged, likely = np.zeros(len(faces), bool), np.full(len(faces), -1)
     probabilities = np.zeros((len(faces), len(faces.label_names)))
     if model is not None and faces.labels is not None:
-        classifier = model if isinstance(model, Classifier) else Classifier(model, precision="float32")
+        named = not isinstance(model, Classifier)
+        classifier = Classifier(model, precision="float32") if named else model
         judged = ~has_learnt(classifier.config, faces) & ~blank
         if judged.any():
             tell(f"reading {judged.sum():,} faces with {classifier.folder.name}")
