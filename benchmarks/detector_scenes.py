@@ -1,5 +1,6 @@
 """Scenes with faces at known places: FER2013's over scikit-image's pictures without faces."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,6 +84,30 @@ def draw_scene(
                 squares = np.concatenate([squares, square[None]])
                 break
     return Scene(rgb, squares)
+
+
+def draw_film(
+    rng: np.random.Generator,
+    grounds: list[np.ndarray],
+    faces: np.ndarray,
+    sides: np.ndarray,
+    size: tuple[int, int],
+    num_frames: int,
+) -> Iterator[np.ndarray]:
+    """Yields frames, uint8 `[H, W, 3]`: faces move straight before a moving ground; with noise."""
+    height, width = size
+    ground = draw_ground(rng, grounds, height + 40, width + 40)
+    room = np.array([[width, height]]) - sides[:, None]
+    start, speed = rng.uniform(0, room), rng.uniform(-1.5, 1.5, (len(sides), 2)) * width / 640
+    looks = [(faces[rng.integers(len(faces))], draw_tint(rng)) for _ in sides]
+    for number in range(num_frames):
+        left, top = int(20 + 15 * np.sin(number / 16)), int(20 + 15 * np.sin(number / 23))
+        rgb = ground[top : top + height, left : left + width].copy()
+        places = np.clip(np.rint(start + speed * number), 0, room).astype(int)
+        for (face, tint), place, side in zip(looks, places, sides, strict=True):
+            paste(rgb, face, np.concatenate([place, place + side]), tint)
+        noise = rng.normal(0, 3, rgb.shape).astype(np.float32)
+        yield np.clip(rgb + noise, 0, 255).astype(np.uint8)
 
 
 def draw_tint(rng: np.random.Generator) -> np.ndarray:

@@ -59,17 +59,17 @@ def counts(frames: list[FrameResult], detector: Bright) -> list[int]:
 
 def test_a_large_face_is_looked_at_small_and_once_a_second_in_full() -> None:
     detector = Bright()
-    found = list(detect_faces(film((0, 256, range(24))), AdaptiveSize(detector)))
+    found = list(detect_faces(film((0, 320, range(24))), AdaptiveSize(detector)))
     assert [n for n, width in enumerate(detector.widths) if width == 1280] == [0, 10, 20]
-    assert set(detector.widths) == {1280, 320}  # there it has 64 pixels
+    assert set(detector.widths) == {1280, 384}  # there it has 96 pixels
     for number, frame in enumerate(found):
         assert frame.detections is not None
         (face,) = frame.detections
-        assert face.box == pytest.approx((160 + number, 80, 416 + number, 336), abs=4)
+        assert face.box == pytest.approx((160 + number, 80, 480 + number, 400), abs=4)
 
 
 def test_the_smallest_face_decides_and_a_small_one_stops_all_shrinking() -> None:
-    for side, width in ((128, 640), (100, 832), (40, 1280)):
+    for side, width in ((128, 960), (150, 832), (40, 1280)):
         detector = Bright()
         counts(film((0, side, range(9)), num_frames=9), detector)
         assert detector.widths[1:] == [width] * 8
@@ -85,7 +85,7 @@ def test_a_new_face_is_found_at_once_or_if_small_within_a_second() -> None:
 
 def test_a_face_that_is_not_seen_in_the_small_size_is_looked_for_in_full() -> None:
     detector = Bright()
-    assert counts(film((1, 256, range(24))), detector) == [1] * 24  # never in 320
+    assert counts(film((1, 256, range(24))), detector) == [1] * 24  # never in 480, with 96
     assert counts(film((0, 256, range(6)), num_frames=9), detector) == [1] * 6 + [0] * 3
 
 
@@ -102,7 +102,7 @@ def test_a_cut_another_video_and_a_picture_are_looked_at_in_full() -> None:
     frames[5] = replace(frames[5], frame=None, time_seconds=None)
     detector = Bright()
     counts(frames, detector)
-    assert detector.widths == [1280, 320, 1280, 320, 1280, 1280]
+    assert detector.widths == [1280, 480, 1280, 480, 1280, 1280]
 
 
 def test_each_run_of_an_analyzer_begins_anew() -> None:
@@ -114,7 +114,7 @@ def test_each_run_of_an_analyzer_begins_anew() -> None:
         for number in range(3):
             assert len(track.update(pixels, number / RATE)) == 1
     analyzer(pixels)
-    assert detector.widths == [1280, 320, 320] * 2 + [1280]
+    assert detector.widths == [1280, 480, 480] * 2 + [1280]
 
 
 def test_what_the_size_may_be() -> None:

@@ -1,3 +1,5 @@
+import hashlib
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -106,6 +108,15 @@ def test_both_networks_find_what_the_published_one_finds(
     assert face.score == pytest.approx(0.99946, abs=0.002 if is_fast else 1e-5)
     away = np.abs(np.array(face.landmarks) - PUBLISHED_LANDMARKS).max()
     assert away < (2 if is_fast else 0.01)
+
+
+def test_the_page_of_origin_names_the_files_that_are_there() -> None:
+    folder = files("mien").joinpath("pretrained/retinaface")
+    page = folder.joinpath("ORIGIN.md").read_text(encoding="utf-8")
+    for name in (WEIGHTS, WEIGHTS_INT8):
+        content = files("mien").joinpath(name).read_bytes()
+        assert hashlib.sha256(content).hexdigest() in page
+        assert f"{len(content):,}" in page
 
 
 def test_int8_where_the_processor_is_quick_at_it() -> None:

@@ -18,10 +18,10 @@ from mien.inference.see.tiles import find_resized
 
 FULL_SECONDS = 1.0
 """Seconds of video from one look in full size to the next."""
-SMALLEST_FACE = 64
-"""The longer side that the smallest face keeps in the shrunk frame, pixels: three times what a
-detector needs, for boxes are less exact in fewer pixels."""
-SHORTEST_LONGEST_SIDE = 320
+SMALLEST_FACE = 96
+"""The longer side that the smallest face keeps in the shrunk frame, pixels: four times what a
+detector needs, for boxes are less exact in fewer pixels (docs/detector.md)."""
+SHORTEST_LONGEST_SIDE = 384
 """Frames are not shrunk further than to this longer side, pixels: new faces are to be seen."""
 _WORTH = 0.8  # of the longer side that is looked at else: above it little is gained
 _STEP = 32  # pixels; a face that grows does not change the size with every frame
