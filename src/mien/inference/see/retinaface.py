@@ -24,7 +24,7 @@ LONGEST_SIDE = 1280
 SHORTEST_LONGEST_SIDE = 192
 """Smaller ones are enlarged to this, pixels: left at 48, fewer than half are found."""
 MIN_SCORE = 0.7
-_MIN_LOGIT = math.log(MIN_SCORE / (1 - MIN_SCORE))
+MIN_LOGIT = math.log(MIN_SCORE / (1 - MIN_SCORE))
 
 _STRIDES = (8, 16, 32)
 _ANCHORS = ((16, 32), (64, 128), (256, 512))  # sides of the square priors per stride, pixels
@@ -58,7 +58,7 @@ class RetinaFace:
     def _find(self, image: np.ndarray) -> list[Detection]:
         (found,) = self._session.run(None, {"pictures": image[None]})
         logits = found[0, :, 0]
-        sure = np.flatnonzero(logits >= _MIN_LOGIT)
+        sure = np.flatnonzero(logits >= MIN_LOGIT)
         priors, offsets = make_priors(*image.shape[:2])[sure], found[0, sure, 1:]
         scores = 1 / (1 + np.exp(-logits[sure]))
         boxes = decode_boxes(offsets[:, :4], priors)
