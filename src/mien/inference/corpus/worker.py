@@ -18,6 +18,7 @@ from mien.inference.read.sampling import Sampling
 from mien.inference.read.sources import VideoSource
 from mien.inference.read.video import pulse
 from mien.inference.results import FrameResult, Reader
+from mien.inference.see.detectors import LongestSide
 from mien.inference.write.sinks import Table, open_rows
 from mien.processes import end_with_parent
 from mien.processors import limit_cores
@@ -41,7 +42,7 @@ class VideoSettings:
     detector: str = "retinaface"
     tta: bool = False
     detect_every: int = 1
-    detect_size: int | None = None
+    detect_size: LongestSide = None
     sampling: Sampling = field(default_factory=Sampling)
     table: Table = "csv"
     min_confidence: float = MIN_CONFIDENCE
