@@ -25,6 +25,7 @@ METADATA_KEY = "mien"
 
 PRETRAINED = {
     "default": "reads people: taught by the votes of ten annotators of each face (FER+)",
+    "xs": "the same, five times faster: a small net taught by the votes and by default",
     "fer2013": "the benchmark's: taught by FER2013's own labels, to be compared with other work",
 }
 """The models that come with mien, and what each is for."""

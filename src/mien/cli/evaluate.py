@@ -30,7 +30,7 @@ Models = Annotated[
     list[str],
     typer.Argument(
         metavar="MODEL",
-        help="default, fer2013, a model folder, or a finished run.",
+        help="default, xs, fer2013, a model folder, or a finished run.",
         show_default=False,
         autocompletion=model_names,
     ),

@@ -69,7 +69,7 @@ Threads = Annotated[
 HideKind = Literal["blur", "pixelate", "solid"]
 Model = Annotated[
     str,
-    typer.Option(help="default, fer2013, a model folder, or a run.", autocompletion=model_names),
+    typer.Option(help="default, xs, fer2013, a model folder or a run.", autocompletion=model_names),
 ]
 Settings = Annotated[
     list[str] | None,
