@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from mien.evaluation.card import model_card
 from mien.explanation.saliency import integrated_gradients
 from mien.model_folder import PRETRAINED, read_config, resolve
 from mien.serving.settings import Settings
-from mien.training.card import model_card
 
 ROOT = Path(__file__).parents[1]
 

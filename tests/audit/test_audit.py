@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+import yaml
 from skimage.data import astronaut
 from typer.testing import CliRunner
 
@@ -145,6 +146,10 @@ def test_the_command_prints_writes_and_shows(files, tmp_path):
     words += ["--output", tmp_path, "--write", rows]
     result = CliRunner().invoke(app, [str(word) for word in words])
     assert result.exit_code == 0, result.output
+    card = (tmp_path / "card.md").read_text()
+    assert yaml.safe_load(card.split("---\n")[1])["size_categories"] == ["n<1K"]
+    assert "\n| blank | 2 | 2 | 0 |" in card
+    assert "\n| likely wrong label | 4 | " in card
     lines = [line.split() for line in result.stdout.splitlines()]
     assert ["blank", "2", "0", "2"] in lines
     assert ["votes", "against", "the", "label", "4", "1", "5"] in lines

@@ -1,6 +1,7 @@
 """`mien evaluate --corruptions`, `--end-to-end` and `--groups`."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
@@ -9,7 +10,9 @@ from drawn_faces import drawn_set, write_fer_csv
 from mien.cli import app
 from mien.data import read
 from mien.evaluation import collect, measure_corruptions, read_groups, score_groups
+from mien.evaluation.measured_card import measured_card
 from mien.inference import measure_end_to_end
+from mien.model_folder import TrainingRecord
 from tiny_model import write_tiny_model
 
 ALL = ("--corruptions", "--end-to-end")
@@ -52,6 +55,16 @@ def test_json_files_and_page_hold_what_python_measures(place, tmp_path):
         assert json.loads((out / f"{name}.json").read_text()) == value
     assert (out / "corruptions.png").is_file()
     assert 'alt="corruptions.png"' in (out / "report.html").read_text()
+    assert not (out / "card.md").exists()  # it says nothing of its training
+    record = TrainingRecord(selection=evaluation.report.to_json_dict())
+    config = evaluation.config.model_copy(update={"training": record})
+    card = measured_card(replace(evaluation, config=config), "faces.csv", expected)
+    accuracy, (low, high) = evaluation.report.accuracy, evaluation.report.accuracy_ci95
+    assert f"| right by own labels | 64 | {accuracy:.2%} | {low:.2%} to {high:.2%} |" in card
+    assert [card.count(f"\n| {name} | 32 |") for name in ("day", "night")] == [1, 1]
+    blur = [f"{each.accuracy:.1%}" for each in measure_corruptions(evaluation, faces).scores[:5]]
+    assert f"| blur | {' | '.join(blur)} |" in card
+    assert "not measured" not in card
 
 
 def test_of_several_models_each_has_its_own(place, tmp_path):

@@ -1,6 +1,7 @@
 """What is wrong with a labelled set, before it is trusted: twins, blank pictures, wrong labels."""
 
 from mien.audit.auditing import Audit, Groups, audit, find_faceless
+from mien.audit.card import data_card
 from mien.audit.choosing import CERTAIN, REASONS, choose_left_out
 from mien.audit.label_errors import find_label_errors, has_learnt, out_of_fold_probabilities
 
@@ -11,6 +12,7 @@ __all__ = [
     "Groups",
     "audit",
     "choose_left_out",
+    "data_card",
     "find_faceless",
     "find_label_errors",
     "has_learnt",

@@ -74,7 +74,9 @@ def audit(
     ] = False,
     output: Annotated[
         Path | None,
-        typer.Option(help="Write audit.html, a page with the faces, to this folder."),
+        typer.Option(
+            help="Write audit.html, a page with the faces, and card.md, a data card, here."
+        ),
     ] = None,
     write: Annotated[
         Path | None,
@@ -123,9 +125,12 @@ def audit(
     else:
         print_audit(str(path), found)
     if output is not None:
+        from mien.audit.card import CARD, data_card
         from mien.audit.pages import write_audit
+        from mien.evaluation.pages import write_document
 
         note(f"written: {write_audit(output, found, path.name)}")
+        note(f"written: {write_document(output / CARD, data_card(found, path.name))}")
     if write is not None:
         chosen = choose_left_out(found, CERTAIN if reasons is None else reasons.split(","))
         write_left_out(write, faces, chosen)

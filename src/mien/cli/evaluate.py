@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mien.evaluation.faces import JudgedFaces
 
 
+CARD = "card.md"
 Models = Annotated[
     list[str],
     typer.Argument(
@@ -61,9 +62,9 @@ Tta = Annotated[
 Output = Annotated[
     Path | None,
     typer.Option(
-        help="Write figures, report.json and report.html, a page with the worst mistakes, to "
-        "this folder; with several models to a folder for each inside, and comparison.html "
-        "beside them.",
+        help="Write figures, report.json, card.md (the model card with these figures) and "
+        "report.html, a page with the worst mistakes, to this folder; with several models to a "
+        "folder for each inside, and comparison.html beside them.",
         show_default=False,
     ),
 ]
@@ -177,7 +178,8 @@ def _write(
     further: "Sequence[Further]",
 ) -> None:
     """Writes the page and files of each model, and those that compare several."""
-    from mien.evaluation.pages import report_folders, write_report
+    from mien.evaluation.measured_card import measured_card
+    from mien.evaluation.pages import report_folders, write_document, write_report
 
     called = [each.model for each in evaluations]
     folders = [output] if comparison is None else report_folders(output, called)
@@ -187,6 +189,8 @@ def _write(
         figures = draw_robustness([more], name)
         page = write_report(folder, evaluation, each.faces, name, each.notes, figures)
         more.write(folder)
+        if evaluation.config.training.selection is not None:
+            write_document(folder / CARD, measured_card(evaluation, name, more.to_json_dict()))
         note(f"written: {page}")
     if comparison is not None:
         from mien.evaluation.comparison_pages import write_comparison

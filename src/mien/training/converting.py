@@ -10,6 +10,7 @@ from onnx import numpy_helper
 from mien.data import FaceSet, choose_faces
 from mien.errors import UsageError
 from mien.evaluation import evaluate, read_for_model
+from mien.evaluation.card import write_texts
 from mien.evaluation.faces import SELECTION
 from mien.files import make_whole
 from mien.model_folder import (
@@ -23,7 +24,6 @@ from mien.model_folder import (
     write_config,
 )
 from mien.recipes.recipe import Data
-from mien.training.card import write_texts
 from mien.training.quantising import write_int8
 
 _SMALL = 64

@@ -8,9 +8,9 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mien.evaluation import Report, VotesReport
 from mien.evaluation.metrics import ClassReport
-from mien.evaluation.report import read_report
+from mien.evaluation.report import Report, read_report
+from mien.evaluation.votes import VotesReport
 from mien.model_folder import CARD, Int8Record, ModelConfig, write_config, write_manifest
 from mien.text import markdown
 
@@ -49,7 +49,7 @@ By expression, one view:
 |---|---|---|---|---|
 {per_class}
 
-{int8}## Licence
+{int8}{measured}## Licence
 
 The weights hold no picture. mien's licence, Apache 2.0, covers mien and the model that comes inside
 it. FER2013's pictures were published for research; whose data may train a model for what use is for
@@ -58,8 +58,10 @@ its maker to settle.
 ## Limits
 
 - Labels are other people's impressions of web pictures and many are wrong or disputed.
-- Accuracy differs between expressions (above), and may between ages, skin tones, poses and cameras;
-  this was not measured. Measure on your own faces before you rely on it.
+- Accuracy differs between expressions (above), and may between ages, skin tones, poses and cameras.
+  {groups}
+- Faces that are dark, blurred, small, turned or covered are read less well: `mien evaluate
+  --corruptions` says how much less, `--end-to-end` what finding and cutting the faces costs.
 - Faces must be framed as in training; `mien` cuts them that way.
 
 ## Out of scope
@@ -77,8 +79,20 @@ def write_texts(folder: Path, config: ModelConfig) -> None:
     write_manifest(folder)
 
 
-def model_card(config: ModelConfig) -> str:
-    """Returns the model card as Markdown; the config's training record must have a report."""
+NO_GROUPS = (
+    "This was not measured, for the\n  data does not say who these people are; "
+    "`mien evaluate --groups` measures it."
+)
+
+
+def model_card(config: ModelConfig, measured: str = "", groups: str = NO_GROUPS) -> str:
+    """Returns the model card as Markdown; the config's training record must have a report.
+
+    Args:
+        config: The model's.
+        measured: What else was measured, as Markdown; `measured_card` has it.
+        groups: What is known of differences between groups of people.
+    """
     record = config.training
     reports = [read_report(each) for each in (record.selection, record.selection_tta) if each]
     crop = config.input_size < config.face_size
@@ -112,6 +126,8 @@ def model_card(config: ModelConfig) -> str:
         overall="\n".join(_overall(each, each.num_views, each.log_loss) for each in reports),
         per_class=_class_rows(reports[0].per_class),
         int8=_int8(reports, record.int8),
+        measured=measured,
+        groups=groups,
     )
 
 
