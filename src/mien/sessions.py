@@ -68,7 +68,7 @@ def find_device(device: str = "auto") -> str:
     """
     if device not in ("auto", *DEVICES):
         raise UsageError(f"no device {device!r}{nearest(device, ['auto', *DEVICES])}")
-    providers = _onnxruntime().get_available_providers()
+    providers = load_onnxruntime().get_available_providers()
     present = [name for name, each in DEVICES.items() if each.provider in providers]
     if device == "auto":
         return next(name for name in AUTOMATIC if name in present)
@@ -117,7 +117,7 @@ def device_of(session: Any) -> str:
 
 
 def _open(network: Path | bytes, num_threads: int, device: str) -> Any:
-    onnxruntime = _onnxruntime()
+    onnxruntime = load_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = num_threads or count_cores()
     options.log_severity_level = 3
@@ -135,7 +135,8 @@ def _open(network: Path | bytes, num_threads: int, device: str) -> Any:
     return onnxruntime.InferenceSession(network, options, providers, enable_fallback=0)
 
 
-def _onnxruntime() -> ModuleType:
+def load_onnxruntime() -> ModuleType:
+    """Returns ONNX Runtime's module, loaded with its telemetry off."""
     os.environ.setdefault(SILENCE, "1")
     import onnxruntime
 

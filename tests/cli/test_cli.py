@@ -100,7 +100,7 @@ def test_unknown_words_exit_2(arguments):
         (("export", "gone", "--output", "x"), 4, "gone"),
         (("evaluate", "gone", "--data", "gone.csv"), 4, "gone"),
         (("models", "emocn"), 2, "did you mean 'emocnn'"),
-        (("recipes", "mien_x"), 2, "did you mean 'mien_s'"),
+        (("recipes", "mien_x"), 2, "did you mean 'mien_xs'"),
         (("recipes", "mien_s", "--set", "train.epoch=3"), 2, "did you mean 'epochs'"),
     ],
 )

@@ -45,7 +45,7 @@ def export(
         ),
     ] = False,
 ) -> None:
-    """Write a run's network as a model folder, or add an int8 network to one."""
+    """Write a run's network as a model folder, or add an int8 one."""
     need("torch", "train")
     from mien import training
 

@@ -8,19 +8,11 @@ inference", CVPR 2018, sections 2 and 3). docs/int8.md has what it costs and bri
 """
 
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
-from onnxruntime.quantization import (
-    CalibrationDataReader,
-    CalibrationMethod,
-    QuantFormat,
-    QuantType,
-    quantize_static,
-)
 
 from mien.classifier import Classifier, as_channels
 from mien.data import FaceSet
@@ -35,6 +27,7 @@ from mien.model_folder import (
     read_config,
     write_manifest,
 )
+from mien.sessions import load_onnxruntime
 from mien.views import centre_crop
 
 CALIBRATION_FACES = 448
@@ -86,20 +79,29 @@ def write_int8(folder: Path, train: FaceSet, selection: FaceSet) -> ModelConfig:
     )
 
 
-class _Faces(CalibrationDataReader):
-    """Hands the calibration's views to ONNX Runtime in batches."""
-
-    def __init__(self, views: np.ndarray) -> None:
-        parts = (views[start : start + _BATCH] for start in range(0, len(views), _BATCH))
-        self._parts: Iterator[np.ndarray] = iter(parts)
-
-    def get_next(self) -> Any:
-        part = next(self._parts, None)
-        return None if part is None else {"faces": np.ascontiguousarray(part)}
-
-
 def _quantise(network: onnx.ModelProto, views: np.ndarray, path: Path) -> None:
     """Writes the int8 network; `views` uint8 `[N, s, s, C]` give the ranges of activations."""
+    load_onnxruntime()  # in silence; so what follows cannot stand at the top
+    from onnxruntime.quantization import (
+        CalibrationDataReader,
+        CalibrationMethod,
+        QuantFormat,
+        QuantType,
+        quantize_static,
+    )
+
+    class Faces(CalibrationDataReader):
+        """Hands the views to ONNX Runtime in batches."""
+
+        def __init__(self) -> None:
+            self._starts = iter(range(0, len(views), _BATCH))
+
+        def get_next(self) -> Any:
+            start = next(self._starts, None)
+            if start is None:
+                return None
+            return {"faces": np.ascontiguousarray(views[start : start + _BATCH])}
+
     convolutions = [node for node in network.graph.node if node.op_type == "Conv"]
     if not convolutions:
         raise UsageError("the network has no convolutions: int8 would change nothing")
@@ -111,7 +113,7 @@ def _quantise(network: onnx.ModelProto, views: np.ndarray, path: Path) -> None:
         quantize_static(
             network,
             path,
-            _Faces(views),
+            Faces(),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=["Conv"],
             per_channel=True,
