@@ -29,7 +29,7 @@ def main() -> None:
     print("|---|---|---|---|---|")
     said = []
     for model in words.models:
-        classifier = Classifier(model)
+        classifier = Classifier(model, precision="float32")
         if classifier.labels != faces.label_names:
             raise SystemExit(f"{model}: other classes, or in another order")
         said.append([softmax(classifier.logits(faces.images, tta)) for tta in (False, True)])

@@ -159,7 +159,7 @@ def print_prices(face_set: FaceSet, model: str, downscale: int, brief: bool) -> 
     With `downscale`, the faces are shrunk to so many pixels a side before; `brief` leaves out the
     wrong crops.
     """
-    classifier = Classifier(model)
+    classifier = Classifier(model, precision="float32")
     whole = face_set.images
     if downscale:
         small = [resize(resize(face, downscale, downscale), len(face), len(face)) for face in whole]

@@ -27,7 +27,8 @@ def main() -> None:
     training = whole.take_split("Training")
     assert training.soft_labels is not None
     logarithms = np.log(training.soft_labels.mean(axis=0))
-    faces, classifier = whole.take_split("PublicTest"), Classifier(arguments.model)
+    faces = whole.take_split("PublicTest")
+    classifier = Classifier(arguments.model, precision="float32")
     assert faces.labels is not None
     record = classifier.config.training
     temperature = classifier.config.temperature

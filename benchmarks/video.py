@@ -19,7 +19,7 @@ import platform
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from importlib.metadata import version
 from pathlib import Path
@@ -140,20 +140,31 @@ def tell_agreement(full: list[FrameResult], faster: list[FrameResult]) -> None:
 
 def write_video(path: Path, num_frames: int) -> Path:
     """Writes the portrait as a camera wandering over it sees it, 640x480; returns the path."""
-    import av
     from skimage.data import astronaut
 
     picture = cv2.resize(astronaut(), (760, 760), interpolation=cv2.INTER_CUBIC)
+    return write_frames(path, (wander(picture, number) for number in range(num_frames)))
+
+
+def wander(picture: np.ndarray, number: int) -> np.ndarray:
+    """Returns what the camera sees: two slow swings and a quicker tremble, as of a hand."""
+    x = 60 + 50 * np.sin(number / 16) + 3 * np.sin(number * 1.3)
+    y = 60 + 50 * np.sin(number / 23) + 3 * np.cos(number * 1.1)
+    return cv2.warpAffine(picture, np.float32([[1, 0, -x], [0, 1, -y]]), (640, 480))
+
+
+def write_frames(path: Path, frames: Iterable[np.ndarray]) -> Path:
+    """Writes RGB frames uint8 `[H, W, 3]` of one even size, 25 a second; returns the path."""
+    import av
+
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=25, options={"preset": "veryfast"})
-        stream.width, stream.height, stream.pix_fmt = 640, 480, "yuv420p"
+        stream.pix_fmt = "yuv420p"
         stream.time_base = stream.codec_context.time_base = Fraction(1, 25)
-        for number in range(num_frames):
-            # Two slow swings and a quicker tremble, as of a hand.
-            x = 60 + 50 * np.sin(number / 16) + 3 * np.sin(number * 1.3)
-            y = 60 + 50 * np.sin(number / 23) + 3 * np.cos(number * 1.1)
-            moved = np.float32([[1, 0, -x], [0, 1, -y]])
-            frame = av.VideoFrame.from_ndarray(cv2.warpAffine(picture, moved, (640, 480)), "rgb24")
+        for number, rgb in enumerate(frames):
+            if number == 0:
+                stream.height, stream.width = rgb.shape[:2]
+            frame = av.VideoFrame.from_ndarray(rgb, "rgb24")
             frame.pts = number
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))

@@ -72,7 +72,7 @@ def main() -> None:
     options = parser.parse_args()
     faces = read(options.data).take_split(SPLIT)
     models = [
-        logits_of_views(Classifier(model, num_threads=1), faces.images) for model in options.models
+        logits_of_views(Classifier(model, 1, "float32"), faces.images) for model in options.models
     ]
     rows = [row(name, views, models, faces.labels) for name, views in WAYS.items()]
     names = ", ".join(model.name for model in options.models)

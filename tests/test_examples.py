@@ -23,10 +23,13 @@ from mien.recipes import load_recipe
 from mien.training import train
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-ROOMS = ("data", "evaluation", "explanation", "inference", "models", "recipes", "training")
+ROOMS = ("audit", "data", "evaluation", "explanation", "inference", "models", "recipes", "training")
 ONLY_RETURNED = {
+    "mien.audit.Audit",
+    "mien.audit.Groups",
     "mien.data.Majority",
     "mien.data.Summary",
+    "mien.data.Twins",
     "mien.evaluation.Calibration",
     "mien.evaluation.CalibrationError",
     "mien.evaluation.Comparison",
@@ -36,6 +39,7 @@ ONLY_RETURNED = {
     "mien.evaluation.Robustness",
     "mien.evaluation.Truth",
     "mien.evaluation.VotesReport",
+    "mien.evaluation.WithoutTwins",
     "mien.explanation.Explanation",
     "mien.explanation.GradCam",
     "mien.explanation.PixelContributions",

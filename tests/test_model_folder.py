@@ -15,11 +15,22 @@ from mien.models import load_face_classifier
 from tiny_model import write_tiny_model
 
 
-@pytest.mark.parametrize("name", ["model.onnx", "model.safetensors"])
-def test_every_flipped_bit_is_noticed(name, tmp_path):
+def load_float32(folder):
+    return Classifier(folder, precision="float32")
+
+
+@pytest.mark.parametrize(
+    ("name", "load"),
+    [
+        ("model.onnx", load_float32),
+        ("model_int8.onnx", Classifier),
+        ("model.safetensors", load_face_classifier),
+    ],
+)
+def test_every_flipped_bit_is_noticed(name, load, tmp_path, monkeypatch):
     folder = shutil.copytree(resolve("default"), tmp_path / "copy")
     whole = (folder / name).read_bytes()
-    load = Classifier if name == "model.onnx" else load_face_classifier
+    monkeypatch.setattr("mien.classifier.has_fast_int8", lambda: True)
     for place in np.random.default_rng(0).integers(0, len(whole), 10).tolist():
         flipped = bytearray(whole)
         flipped[place] ^= 1 << place % 8

@@ -1,14 +1,29 @@
 """A model folder at work: face images → logits, on ONNX Runtime (no torch)."""
 
+import warnings
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 
-from mien.errors import BadInputError, MissingError
-from mien.model_folder import METADATA_KEY, NETWORK, ModelConfig, parse_config, resolve, verify
+from mien.errors import BadInputError, MienError, MissingError, UsageError
+from mien.labels import nearest
+from mien.model_folder import (
+    METADATA_KEY,
+    NETWORK,
+    NETWORK_INT8,
+    ModelConfig,
+    parse_config,
+    resolve,
+    verify,
+)
 from mien.pictures import to_grey
-from mien.sessions import open_session
+from mien.processors import has_fast_int8
+from mien.sessions import device_of, find_device, open_session
 from mien.views import centre_crop, count_test_time_views, test_time_views
+
+Precision = Literal["auto", "float32", "int8"]
+"""Which network of a model folder runs; `auto`: int8 where it is there and faster."""
 
 
 class Classifier:
@@ -18,7 +33,9 @@ class Classifier:
         folder: The model folder it came from.
         config: Its labels, geometry and training record.
         labels: Class names in the order of the logits.
-        digest: SHA-256 of the network's file, in hexadecimal digits: which model it is.
+        precision: Of the network at work: `float32` or `int8`.
+        device: What it runs on: one of `mien.sessions.DEVICES`.
+        digest: SHA-256 of that network's file, in hexadecimal digits: which model it is.
 
     Example:
         >>> from mien import Classifier
@@ -30,26 +47,44 @@ class Classifier:
         (98, 7)
     """
 
-    def __init__(self, model: str | Path = "default", num_threads: int = 0) -> None:
+    def __init__(
+        self,
+        model: str | Path = "default",
+        num_threads: int = 0,
+        precision: Precision = "auto",
+        device: str = "auto",
+    ) -> None:
         """Loads a model.
 
         Args:
             model: `default`, a model folder, or a run that holds one.
-            num_threads: Threads of ONNX Runtime; 0 lets it choose.
+            num_threads: Threads on the CPU; 0: one for each core that this process may use.
+            precision: `float32`; `int8`, several times as fast on the CPU, where the folder has
+                such a network, and a little less exact; or `auto`: int8 where the folder has it
+                and the processor is quick at it, else float32.
+            device: `cpu`, `cuda`, `directml`, `openvino`, `coreml`, or `auto`: the best that is
+                there. int8 is for the CPU only.
 
         Raises:
-            MissingError: No such model.
+            MissingError: No such model; or it has no int8 network, or the device is not there.
             BadInputError: The folder is damaged.
+            UsageError: No such precision or device; or they do not go together.
         """
         self.folder: Path = resolve(model)
-        path = self.folder / NETWORK
+        path, chosen = find_network(self.folder, precision, device)
         if not path.is_file():
             raise MissingError(f"{path}: not found; the model folder is incomplete")
+        self.precision: str = "int8" if path.name == NETWORK_INT8 else "float32"
+        if precision == "int8" and not has_fast_int8():
+            warnings.warn("int8: not known to be fast or exact on this processor", stacklevel=2)
         self.digest: str = verify(path)
         try:
-            self._session = open_session(path, num_threads)
+            self._session = open_session(path, num_threads, chosen)
+        except MienError:
+            raise
         except Exception as error:  # onnxruntime raises its own, unrelated, classes
             raise BadInputError(f"{path}: not a network that ONNX Runtime can load") from error
+        self.device: str = device_of(self._session)
         try:
             metadata = self._session.get_modelmeta().custom_metadata_map
         except UnicodeDecodeError as error:
@@ -136,6 +171,41 @@ class Classifier:
                 f"expected faces uint8 [N, {size}, {size}] or [N, {size}, {size}, 3], "
                 f"got {faces.dtype} {list(faces.shape)}"
             )
+
+
+def find_network(
+    folder: Path, precision: Precision = "auto", device: str = "auto"
+) -> tuple[Path, str]:
+    """Returns the file of a model folder that is to run, and the device for it.
+
+    The choice depends on the folder, the processor and the installed ONNX Runtime alone, never on
+    a measurement: the same command gives the same rows each time.
+
+    Args:
+        folder: The model folder.
+        precision: As `Classifier` takes it.
+        device: As `Classifier` takes it; stays `auto` where the CPU may take over.
+
+    Raises:
+        MissingError: The folder has no int8 network, or the device named is not there.
+        UsageError: No such precision or device; or int8 on another device than the CPU.
+    """
+    if precision not in get_args(Precision):
+        raise UsageError(f"no precision {precision!r}{nearest(precision, get_args(Precision))}")
+    int8 = folder / NETWORK_INT8
+    if precision == "int8":
+        if device not in ("auto", "cpu"):
+            raise UsageError(f"int8 runs on the CPU only, not on {device!r}; leave one of them out")
+        if not int8.is_file():
+            raise MissingError(
+                f"{folder}: has no int8 network; make one: "
+                f"mien export {folder} --int8 --data DATA --output DIR"
+            )
+        return int8, "cpu"
+    found = find_device(device)
+    if precision == "auto" and found == "cpu" and int8.is_file() and has_fast_int8():
+        return int8, "cpu"
+    return folder / NETWORK, device
 
 
 def as_channels(faces: np.ndarray, channels: int) -> np.ndarray:

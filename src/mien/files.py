@@ -1,5 +1,6 @@
 """Files that are there whole or not at all, and what killed writers leave of them."""
 
+import glob
 import os
 import secrets
 import shutil
@@ -9,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from mien.errors import BadInputError
+from mien.errors import BadInputError, UsageError
 
 HALF = ".mien-*.part"
 """What a file is called until it is whole, in the same folder."""
@@ -45,6 +46,33 @@ def write_whole(path: str | Path) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError):
             half.unlink()
+
+
+@contextmanager
+def make_whole(output: Path) -> Iterator[Path]:
+    """Yields a folder to be made and filled, which takes its name once the block is done.
+
+    If the block raises, nothing is left. Unfinished folders that killed writers left are removed
+    after a day.
+
+    Args:
+        output: Where to; must not exist, or be an empty folder.
+
+    Raises:
+        UsageError: It is taken.
+    """
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise UsageError(f"{output} exists and is not an empty folder; name another --output")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    remove_left_over(output.parent.glob(f".{glob.escape(output.name)}.part-*"))
+    unfinished = output.with_name(f".{output.name}.part-{os.getpid()}")
+    try:
+        yield unfinished
+        if output.exists():
+            output.rmdir()
+        unfinished.rename(output)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def remove_left_over(unfinished: Iterable[Path], seconds: float = LEFT_SECONDS) -> None:

@@ -3,8 +3,9 @@
 config.json         labels in order, geometry, normalisation, temperature, training record
 model.safetensors   weights, to fine-tune
 model.onnx          the network, to run; holds the same JSON as metadata under the key `mien`
+model_int8.onnx     the same with 8-bit integers, faster and a little less exact; may be missing
 README.md           the model card
-manifest.json       SHA-256 of the first three, so that damage is noticed at load
+manifest.json       SHA-256 of all but the card, so that damage is noticed at load
 """
 
 import hashlib
@@ -18,11 +19,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from mien.errors import BadInputError, MissingError
 
 CONFIG, WEIGHTS, NETWORK, CARD = "config.json", "model.safetensors", "model.onnx", "README.md"
+NETWORK_INT8 = "model_int8.onnx"
 MANIFEST = "manifest.json"
 METADATA_KEY = "mien"
 
 PRETRAINED = {
     "default": "reads people: taught by the votes of ten annotators of each face (FER+)",
+    "xs": "the same, five times faster: a small net taught by the votes and by default",
     "fer2013": "the benchmark's: taught by FER2013's own labels, to be compared with other work",
 }
 """The models that come with mien, and what each is for."""
@@ -44,6 +47,25 @@ class CropGeometry(BaseModel):
     level_eyes: bool = False
 
 
+class Int8Record(BaseModel):
+    """How an int8 network was made, and what it lost.
+
+    Attributes:
+        calibration_faces: Training faces on which the ranges of its activations were taken.
+        temperature: By which its logits are divided, beyond what the float32 network does.
+        same_answers: Share of the selection faces that both networks read alike, one view.
+        selection, selection_tta: As `TrainingRecord` has them, of this network.
+    """
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="allow")
+
+    calibration_faces: int
+    temperature: float
+    same_answers: float
+    selection: dict[str, Any]
+    selection_tta: dict[str, Any]
+
+
 class TrainingRecord(BaseModel):
     """What a model was trained on and how, as `config.json` keeps it.
 
@@ -62,11 +84,13 @@ class TrainingRecord(BaseModel):
         minutes: What it took.
         selection: `Report.to_json_dict()` on the faces to select on, one view.
         init, votes, teacher: Names of the model it started from, of the votes and of the teachers.
+        without: Name of the file of rows that were left out of the set.
         git_revision: Of mien.
         versions: Of what decides a run's numbers.
         machine: What it was trained on.
         recipe: The resolved recipe, as the version of mien that trained it wrote it.
         selection_tta: As `selection`, with test-time views.
+        int8: Of the int8 network, if there is one.
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="allow")
@@ -87,11 +111,13 @@ class TrainingRecord(BaseModel):
     init: str | None = None
     votes: str | None = None
     teacher: str | None = None
+    without: str | None = None
     git_revision: str | None = None
     versions: dict[str, str] = {}
     machine: str = ""
     recipe: dict[str, Any] = {}
     selection_tta: dict[str, Any] | None = None
+    int8: Int8Record | None = None
 
     def setting(self, key: str, default: Any = None) -> Any:
         """Returns the recipe's value of `section.key`; the default where it has none."""
@@ -176,6 +202,11 @@ def resolve(model: str | Path) -> Path:
     raise BadInputError(f"{path}: no {CONFIG} in it, so this is neither a model folder nor a run")
 
 
+def is_model(name: str | Path) -> bool:
+    """Returns whether a name means a model folder itself: one of `PRETRAINED`, or its path."""
+    return str(name) in PRETRAINED or (Path(name) / CONFIG).is_file()
+
+
 def read_config(folder: str | Path) -> ModelConfig:
     """Returns the checked config of a model folder.
 
@@ -213,7 +244,7 @@ def write_config(folder: str | Path, config: ModelConfig) -> None:
 
 def write_manifest(folder: str | Path) -> None:
     """Writes the SHA-256 of a complete model folder's files; the last to be written."""
-    paths = [Path(folder) / name for name in (CONFIG, NETWORK, WEIGHTS)]
+    paths = [Path(folder) / name for name in (CONFIG, NETWORK, NETWORK_INT8, WEIGHTS)]
     page = {path.name: _digest(path) for path in paths if path.is_file()}
     (Path(folder) / MANIFEST).write_text(json.dumps(page, indent=2) + "\n", encoding="utf-8")
 

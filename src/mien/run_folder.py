@@ -37,7 +37,7 @@ class RunInfo:
 
     `data_hash`, `train_hash` and `selection_hash` are `FaceSet.content_hash()` of the whole set
     and of the two parts; `targets_hash` is of what votes and teacher made of the labels. `crop` is
-    the crop geometry of the model it started from.
+    the crop geometry of the model it started from, `without` the CSV of rows that were left out.
     """
 
     data: str
@@ -60,6 +60,7 @@ class RunInfo:
     votes: str | None = None
     teacher: tuple[str, ...] = ()
     targets_hash: str | None = None
+    without: str | None = None
 
     @property
     def identity(self) -> dict[str, str]:

@@ -11,6 +11,8 @@ from typer.testing import CliRunner
 
 from drawn_faces import drawn_set, write_fer_csv
 from mien.cli import app
+from mien.processors import count_cores, limit_cores
+from tiny_model import write_tiny_model
 
 ROOT = Path(__file__).parents[2]
 
@@ -90,7 +92,7 @@ def test_unknown_words_exit_2(arguments):
         (
             ("train", "--resume", "here", "--init", "default"),
             2,
-            "goes with --data, --votes and --teacher alone",
+            "goes with --data, --votes, --teacher and --without alone",
         ),
         (("train", "--recipe", "mein_s", "--data", "x.csv"), 2, "did you mean 'mien_s'"),
         (("train", "--resume", "gone"), 4, "gone"),
@@ -169,3 +171,44 @@ def test_inference_and_evaluation_need_no_torch():
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert printed.stdout.strip() == "False", printed.stderr
+
+
+@pytest.mark.parametrize("verb", ["predict", "evaluate", "serve", "live"])
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--device", "cuda"], 'pip install "onnxruntime-gpu[cuda,cudnn]"'),
+        (["--precision", "int8"], "has no int8 network; make one: mien export"),
+    ],
+)
+def test_a_device_or_network_that_is_not_there_is_told(verb, options, words, tmp_path, monkeypatch):
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
+    model = write_tiny_model(tmp_path / "model")
+    data = tmp_path / "faces.csv"
+    write_fer_csv(data, *drawn_set(20, seed=1), ["PublicTest"] * 20)
+    video = tmp_path / "camera.mp4"
+    video.touch()
+    arguments = {
+        "predict": [ROOT / "examples" / "astronaut.jpg", "--model", model],
+        "evaluate": [model, "--data", data],
+        "serve": ["--port", 0, "--model", model],
+        "live": ["--camera", video, "--port", 0, "--no-browser", "--model", model],
+    }
+    result = mien(verb, *arguments[verb], *options)
+    assert result.exit_code == 4, result.output
+    assert words in " ".join(result.stderr.split())
+
+
+def test_threads_of_the_command_line_bound_the_cores(tmp_path, monkeypatch):
+    monkeypatch.delenv("OPENCV_FOR_THREADS_NUM", raising=False)  # which puts it back afterwards
+    model = write_tiny_model(tmp_path / "model")
+    picture = ROOT / "examples" / "astronaut.jpg"
+    plain: list[object] = ["predict", picture, "--model", model, "--detector", "none"]
+    whole = count_cores()
+    try:
+        assert mien(*plain, "--threads", 1).exit_code == 0
+        assert count_cores() == 1
+        assert mien(*plain).exit_code == 0
+        assert count_cores() == whole
+    finally:
+        limit_cores(0)

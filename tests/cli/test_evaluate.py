@@ -153,7 +153,8 @@ def test_the_table_shows_the_figures_whole(model, data):
     report = evaluate(model, read(data).take_split("PublicTest"))
     low, high = report.accuracy_ci95
     lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
-    assert lines[0] == f"{model} on {data}, split PublicTest"
+    how = "float32 on cpu, network"
+    assert lines[0].startswith(f"{model} on {data}, split PublicTest ({how} ")
     assert f"accuracy {report.accuracy:.4f} 95 % interval {low:.4f} to {high:.4f}" in lines
     fear = report.per_class["fear"]
     row = f"fear {fear.precision:.3f} {fear.recall:.3f} {fear.f1:.3f} {fear.support}"

@@ -60,3 +60,15 @@ def test_a_training_split_that_the_selection_was_held_out_of_is_told():
 def test_a_model_without_a_training_record_raises_no_warning(whole):
     config = ModelConfig(architecture="logistic", labels=EXPRESSIONS)
     assert honesty_warning(config, whole.take_split("Training"), whole) is None
+
+
+def test_a_part_of_a_set_or_of_its_selection_split_is_told(whole):
+    config = config_of(whole, whole.take_split("Training"), whole.take_split("PublicTest"))
+    config.training.recipe["data"]["selection_split"] = "val"
+    part = whole.take_split("PublicTest").take(np.arange(4))
+    assert "faces the model was selected on" in str(honesty_warning(config, part, whole))
+    assert honesty_warning(config, whole.take_split("PrivateTest"), whole) is None
+    unsplit = face_set(0)
+    config = config_of(unsplit, *unsplit.split_by_ratio(0.2))
+    part = unsplit.take(np.arange(25))
+    assert "among these faces" in str(honesty_warning(config, part, unsplit))

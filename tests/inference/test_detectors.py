@@ -1,3 +1,6 @@
+import hashlib
+from importlib.resources import files
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -7,7 +10,15 @@ from mien.errors import UsageError
 from mien.inference.detection import Detection, overlaps, suppress
 from mien.inference.see.detectors import DETECTORS, create_detector, register
 from mien.inference.see.haar import Haar
-from mien.inference.see.retinaface import RetinaFace, decode_boxes, decode_points, make_priors
+from mien.inference.see.retinaface import (
+    WEIGHTS,
+    WEIGHTS_INT8,
+    RetinaFace,
+    choose_network,
+    decode_boxes,
+    decode_points,
+    make_priors,
+)
 
 HAND_DRAWN = np.array([180, 62, 273, 178])  # the astronaut's face, forehead to chin
 HAND_EYES_AND_MOUTH = [(205, 100), (247, 103), (224, 129), (202, 138), (244, 140)]
@@ -73,21 +84,46 @@ def test_landmarks_turn_with_the_picture(retinaface: RetinaFace) -> None:
     assert angle(tilted) - angle(upright) == pytest.approx(20, abs=3)
 
 
-def test_the_network_is_given_bgr_minus_its_means(monkeypatch: pytest.MonkeyPatch) -> None:
-    detector = RetinaFace(num_threads=1)
-    given = []
+# Of the network as its authors published it, on the astronaut.
+PUBLISHED_BOX = np.array([177.93, 56.83, 273.12, 177.19])
+PUBLISHED_LANDMARKS = [
+    (204.81, 100.78),
+    (247.38, 103.42),
+    (223.56, 129.24),
+    (202.49, 138.15),
+    (244.22, 140.56),
+]
 
-    class Recorder:
-        def run(self, outputs: None, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
-            given.append(inputs["input"])
-            num_priors = len(make_priors(*inputs["input"].shape[2:]))
-            return [np.zeros((1, num_priors, width), np.float32) for width in (4, 2, 10)]
 
-    monkeypatch.setattr(detector, "_session", Recorder())
-    assert detector.detect(np.full((200, 300, 3), (250, 120, 10), np.uint8)) == []
-    (batch,) = given
-    assert batch.shape == (1, 3, 200, 300)
-    assert batch[0, :, 7, 9].tolist() == [10 - 104, 120 - 117, 250 - 123]
+@pytest.mark.parametrize("is_fast", [True, False])
+def test_both_networks_find_what_the_published_one_finds(
+    is_fast: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mien.inference.see.retinaface.has_fast_int8", lambda: is_fast)
+    (face,) = RetinaFace(num_threads=1).detect(astronaut())
+    (overlap,) = overlaps(PUBLISHED_BOX, np.array([face.box]))
+    assert overlap > (0.95 if is_fast else 0.9995)
+    assert face.score == pytest.approx(0.99946, abs=0.002 if is_fast else 1e-5)
+    away = np.abs(np.array(face.landmarks) - PUBLISHED_LANDMARKS).max()
+    assert away < (2 if is_fast else 0.01)
+
+
+def test_the_page_of_origin_names_the_files_that_are_there() -> None:
+    folder = files("mien").joinpath("pretrained/retinaface")
+    page = folder.joinpath("ORIGIN.md").read_text(encoding="utf-8")
+    for name in (WEIGHTS, WEIGHTS_INT8):
+        content = files("mien").joinpath(name).read_bytes()
+        assert hashlib.sha256(content).hexdigest() in page
+        assert f"{len(content):,}" in page
+
+
+def test_int8_where_the_processor_is_quick_at_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mien.inference.see.retinaface.has_fast_int8", lambda: True)
+    assert choose_network("cpu") == (WEIGHTS_INT8, "cpu")
+    monkeypatch.setattr("mien.inference.see.retinaface.find_device", lambda device: device)
+    assert choose_network("cuda") == (WEIGHTS, "cuda")
+    monkeypatch.setattr("mien.inference.see.retinaface.has_fast_int8", lambda: False)
+    assert choose_network("cpu") == (WEIGHTS, "cpu")
 
 
 @pytest.mark.parametrize("name", sorted(DETECTORS))
@@ -126,6 +162,13 @@ def test_priors_worked_by_hand() -> None:
     assert priors[16:].tolist() == [[16, 16, 256, 256], [16, 16, 512, 512]]
 
 
+def test_priors_of_the_last_sizes_are_kept_and_cannot_be_changed() -> None:
+    priors = make_priors(40, 24)
+    assert make_priors(40, 24) is priors
+    with pytest.raises(ValueError, match="read-only"):
+        priors[0] = 0
+
+
 def test_decoding_worked_by_hand() -> None:
     priors = np.array([[100, 50, 32, 32]], np.float32)
     assert decode_boxes(np.zeros((1, 4)), priors).tolist() == [[84, 34, 116, 66]]
@@ -134,6 +177,12 @@ def test_decoding_worked_by_hand() -> None:
     assert decode_boxes(offsets, priors) == pytest.approx(np.array([[84, 34, 148, 66]]))
     sides = decode_boxes(np.array([[0, 0, 9e9, 9e9]]), priors)[0]
     assert sides[2:] - sides[:2] == pytest.approx([64 * 32, 64 * 32])
+    with np.errstate(all="raise", under="ignore"):
+        wild = np.full((2, 4), [[np.inf], [-3e38]], np.float32)
+        boxes = decode_boxes(wild, np.repeat(priors, 2, axis=0))
+        points = decode_points(np.full((1, 10), 3e38, np.float32), priors)
+    assert np.isfinite(boxes).all()
+    assert np.abs(points).max() < 64 * 32 + 101
     points = decode_points(np.array([[0, 0, 10, 0, 0, -10, 5, 5, -5, 5]]), priors)
     expected = [[100, 50], [132, 50], [100, 18], [116, 66], [84, 66]]
     assert points == pytest.approx(np.array([expected]))

@@ -17,7 +17,7 @@ from mien.views import centre_crop
 
 
 def test_the_default_model_gives_the_logits_of_its_onnx_network():
-    exported = Classifier("default")
+    exported = Classifier("default", precision="float32")
     size = exported.config.input_size
     faces = np.random.default_rng(0).integers(0, 256, (5, size, size, 1), dtype=np.uint8)
     face_classifier = load_face_classifier("default")
@@ -36,7 +36,7 @@ def test_torch_and_onnx_agree_on_calibrated_probabilities(name, tmp_path):
         warm = FaceClassifier(net, temperature=config.temperature).eval()
         write_onnx(warm, config, tmp_path / NETWORK)
         name = str(tmp_path)
-    exported = Classifier(name)
+    exported = Classifier(name, precision="float32")
     assert exported.config.temperature != 1
     faces, _ = drawn_set(14, seed=3)
     face_classifier = load_face_classifier(name)

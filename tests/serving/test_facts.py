@@ -1,5 +1,6 @@
 """What the service says of itself: facts, health, counters, document, page."""
 
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,13 +21,19 @@ from mien.serving.settings import Settings
 def test_info_tells_what_a_client_must_know(client: httpx.Client, model_folder: Path) -> None:
     page = client.get("/v1/info").json()
     config = read_config(model_folder)
-    assert page["model"] == {
-        "name": "default",
-        "labels": list(config.labels),
-        "face_size": 48,
-        "channels": 1,
-        "architecture": "logistic",  # and nothing of where and how it was trained
-    }
+    assert (
+        page["model"]
+        == {
+            "name": "default",
+            "labels": list(config.labels),
+            "face_size": 48,
+            "channels": 1,
+            "architecture": "logistic",  # and nothing of where and how it was trained
+            "digest": hashlib.sha256((model_folder / "model.onnx").read_bytes()).hexdigest()[:16],
+            "precision": "float32",
+            "device": "cpu",
+        }
+    )
     assert page["limits"] == {
         "max_bytes": 10_000_000,
         "max_pixels": 40_000_000,

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from mien.recipes.recipe import Augment
+from mien.training import augment
 from mien.training.augment import mirrored_faces, mixed, training_views
 from mien.training.randomness import Randomness
 
@@ -210,6 +212,23 @@ def test_five_crops_are_the_centre_and_the_corners():
         assert len(matching) == 1
         seen.add(matching[0])
     assert seen == set(crops)
+
+
+@pytest.mark.parametrize("device", ["mps", "cuda", "cpu"])
+def test_only_what_apples_gpus_cannot_resample_is_done_by_the_cpu(device, monkeypatch):
+    used = []
+
+    def sample(views, grid, *more, **named):
+        used.append((views.device.type, grid.device.type))
+        return torch.zeros(*views.shape[:2], *grid.shape[1:3], device=views.device)
+
+    monkeypatch.setattr(augment.F, "grid_sample", sample)
+    with FakeTensorMode():
+        views, grid = torch.zeros(2, 1, 8, 8, device=device), torch.zeros(2, 6, 6, 2, device=device)
+        found = augment._resampled(views, grid, "bicubic", "border")
+    place = "cpu" if device == "mps" else device
+    assert used == [(place, place)]
+    assert (found.device.type, found.shape) == (device, (2, 1, 6, 6))
 
 
 def test_ten_vertical_crops_are_upside_down_half_the_time():

@@ -260,8 +260,21 @@ class NoDouble(TorchDispatchMode):
         return made
 
 
-def test_no_step_makes_tensors_that_apples_gpus_cannot_hold():
-    state = begun("augment.mixup=0.3", "augment.rotate_degrees=9", "train.ema_decay=0.9")
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["augment.mixup=0.3", "augment.rotate_degrees=9", "train.ema_decay=0.9"],
+        ["optimizer.name=adamw", "train.clip_norm=1", "data.balance=weights"],
+        ["optimizer.name=muon", "train.precision=bfloat16", "train.label_smoothing=0.1"],
+        [
+            f"augment.photo.{part}=1"
+            for part in ("light", "tone", "blur", "shrink", "noise", "jpeg")
+        ],
+    ],
+    ids=["mixing", "clipping", "bfloat16", "photographs"],
+)
+def test_no_step_makes_tensors_that_apples_gpus_cannot_hold(settings):
+    state = begun(*settings)
     with NoDouble():
         assert [record.epoch for record in epochs(state)] == [0, 1]
         with pytest.raises(TypeError, match="float64"):

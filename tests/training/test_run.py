@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import zlib
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from drawn_faces import drawn_set, write_fer_csv
 from mien.classifier import Classifier, softmax
 from mien.data import choose_faces, read
 from mien.errors import BadInputError, MissingError, UsageError
-from mien.evaluation import evaluate
+from mien.evaluation import evaluate, fit_temperature
 from mien.model_folder import read_config
 from mien.recipes import load_recipe
 from mien.run_folder import check_free, read_info, read_metrics
@@ -242,6 +243,88 @@ def test_fine_tuning_wants_faces_as_the_model_knows_them(run, tmp_path):
     write_fer_csv(tmp_path / "faces.csv", images, labels, ["Training"] * 30 + ["PublicTest"] * 10)
     with pytest.raises(UsageError, match=r"faces of 64 pixels.*made for 48 pixels"):
         train(load_recipe("finetune"), tmp_path / "faces.csv", tmp_path / "run", init=run)
+
+
+def same_share(one: Classifier, other: Classifier, faces: np.ndarray) -> float:
+    return float((one.logits(faces).argmax(1) == other.logits(faces).argmax(1)).mean())
+
+
+def test_a_run_is_exported_with_an_int8_network(run, data, tmp_path):
+    folder = export(run, tmp_path / "model", int8=True)
+    exact, fast = (Classifier(folder, 1, precision) for precision in ("float32", "int8"))
+    selection = read(data).take_split("PublicTest")
+    logits = fast.logits(selection.images)
+    record = read_config(folder).training.int8
+    assert record is not None
+    assert record.calibration_faces == 448
+    assert record.same_answers == same_share(exact, fast, selection.images) > 0.9
+    assert record.selection == evaluate(fast, selection).to_json_dict()
+    # The network's own temperature is the best on the selection faces already.
+    assert selection.labels is not None
+    assert fit_temperature(logits, selection.labels) == pytest.approx(1, abs=1e-3)
+    assert np.abs(softmax(logits) - softmax(exact.logits(selection.images))).max() < 0.1
+    card = (folder / "README.md").read_text()
+    assert f"same answer for {record.same_answers:.2%} of the selection faces" in card
+    network = onnx.load(folder / "model_int8.onnx")
+    weights = [each for each in network.graph.initializer if len(each.dims) == 4]
+    assert onnx.TensorProto.INT8 in {each.data_type for each in weights}
+    gates = [each for each in weights if "gate" in each.name]
+    assert {each.data_type for each in gates} == {onnx.TensorProto.FLOAT}
+
+
+def test_an_int8_network_can_be_added_to_a_model_folder(run, data, tmp_path):
+    whole = export(run, tmp_path / "whole", int8=True)
+    added = export(run / "model", tmp_path / "added", data=data, int8=True)
+    one, other = (Classifier(each, 1, "int8") for each in (whole, added))
+    faces = read(data).images
+    assert np.array_equal(one.logits(faces), other.logits(faces))
+    for name in ("model.onnx", "model.safetensors"):
+        assert (added / name).read_bytes() == (run / "model" / name).read_bytes()
+
+
+def test_rounding_a_model_folder_keeps_its_answers_and_compresses_it(run, data, tmp_path):
+    bare = shutil.copytree(run / "model", tmp_path / "bare")
+    (bare / "model.safetensors").unlink()
+    rounded = export(bare, tmp_path / "rounded", data=data, half=True)
+    one, other = (Classifier(each, 1, "float32") for each in (bare, rounded))
+    faces = read(data).images
+    assert np.abs(one.logits(faces) - other.logits(faces)).max() < 0.05
+    before, after = (
+        len(zlib.compress((each / "model.onnx").read_bytes())) for each in (bare, rounded)
+    )
+    assert after < 0.75 * before
+    report = evaluate(rounded, read(data).take_split("PublicTest")).to_json_dict()
+    assert read_config(rounded).training.selection == report
+
+
+def test_what_a_model_folder_cannot_be_exported_with_is_told(run, data, tmp_path):
+    def refused(error, words, model=run / "model", **more):
+        with pytest.raises(error, match=words):
+            export(model, tmp_path / "out", **more)
+        assert not (tmp_path / "out").exists()
+
+    refused(UsageError, "a model folder already: expected --int8 or --half")
+    refused(UsageError, "expected --data with it", int8=True)
+    refused(UsageError, "--keep and --teacher are for runs", int8=True, keep="last", data=data)
+    refused(UsageError, "which must fit model.onnx: --half needs its run", half=True, data=data)
+    other = tmp_path / "other.csv"
+    write_fer_csv(other, *drawn_set(20, seed=9), ["Training"] * 10 + ["PublicTest"] * 10)
+    refused(
+        BadInputError, "not the labelled set that the model was trained on", int8=True, data=other
+    )
+    refused(UsageError, "was selected by votes", "default", int8=True, data=data)
+
+
+def test_a_network_without_convolutions_gets_no_int8(data, tmp_path):
+    page = small("train.epochs=1", recipe="logistic")
+    folder = train(page, data, tmp_path / "run")
+    with pytest.raises(UsageError, match="has no convolutions: int8 would change nothing"):
+        export(folder, tmp_path / "out", int8=True)
+
+
+def test_int8_needs_the_faces_of_the_run(run, tmp_path):
+    with pytest.raises(MissingError, match=r"int8 needs the faces of the run: .*gone\.csv"):
+        export(run, tmp_path / "out", data=tmp_path / "gone.csv", int8=True)
 
 
 def test_a_very_sure_network_can_be_exported(run, tmp_path):

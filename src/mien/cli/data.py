@@ -1,12 +1,23 @@
 """`mien data`: look at a labelled set."""
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.options import AsJson, LabelledSet, Picture, RecipeName, Settings, SkipBad, exit_codes
-from mien.cli.output import need, print_json, tell, try_next, warn_of_problems
+from mien.cli.options import (
+    AsJson,
+    LabelledSet,
+    Picture,
+    RecipeName,
+    Settings,
+    SkipBad,
+    exit_codes,
+    model_names,
+)
+from mien.cli.output import need, note, print_json, tell, try_next, warn_of_problems
+from mien.errors import UsageError
 from mien.text import counted
 
 if TYPE_CHECKING:
@@ -42,6 +53,88 @@ def info(
     else:
         _print_summary(path, summary)
     tell(try_next("plot", "data", path, "--output", "pictures"))
+
+
+@app.command("audit", epilog=exit_codes())
+def audit(
+    path: LabelledSet,
+    votes: Annotated[
+        Path | None, typer.Option(help="FER+ votes (fer2013new.csv) to hold against the labels.")
+    ] = None,
+    model: Annotated[
+        str,
+        typer.Option(
+            help="Judges labels: default, a model folder, a run; none leaves that out. Faces whose "
+            "labels it learnt are not judged.",
+            autocompletion=model_names,
+        ),
+    ] = "default",
+    detect: Annotated[
+        bool, typer.Option("--detect", help="Run the face detector on every picture; takes long.")
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Write audit.html, a page with the faces, to this folder."),
+    ] = None,
+    write: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write the rows to leave out to this CSV, for --without of other commands.",
+        ),
+    ] = None,
+    reasons: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            help="Why rows are written, some of: blank,twin_in_other_split,twin_with_other_label,"
+            "duplicate (these four without this option),no_face,likely_wrong_label,"
+            "votes_against_label.",
+            show_default=False,
+        ),
+    ] = None,
+    skip_bad: SkipBad = False,
+    as_json: AsJson = False,
+) -> None:
+    """Find what is wrong with a labelled set.
+
+    Twins: pictures that are the same, exactly or nearly (correlation .95 or more), mirrored too,
+    within splits and across them, with one label or several; blank pictures; pictures without a
+    face; labels that are likely wrong; votes against labels.
+
+    JSON keys: num_faces, splits, findings (faces: total and by_split, per finding),
+    num_twin_pairs, num_mirrored_pairs, groups_identical and groups_of_twins (num_groups,
+    num_across_splits, num_other_label), num_judged, likely_labels (per label).
+    """
+    if output is not None:
+        need("jinja2", "plots")
+    from mien.audit import CERTAIN, choose_left_out
+    from mien.audit import audit as find_faults
+    from mien.cli.audit_tables import print_audit
+    from mien.data import read, write_left_out
+
+    if reasons is not None and write is None:
+        raise UsageError("--reasons goes with --write FILE")
+    faces = read(path, votes=votes, skip_bad=skip_bad)
+    warn_of_problems(faces.problems)
+    found = find_faults(faces, None if model == "none" else model, detect, tell)
+    if as_json:
+        print_json(found.to_json_dict())
+    else:
+        print_audit(str(path), found)
+    if output is not None:
+        from mien.audit.pages import write_audit
+
+        note(f"written: {write_audit(output, found, path.name)}")
+    if write is not None:
+        chosen = choose_left_out(found, CERTAIN if reasons is None else reasons.split(","))
+        write_left_out(write, faces, chosen)
+        counts = Counter(each.reason for each in chosen)
+        why = ", ".join(f"{count:,} {reason}" for reason, count in counts.most_common())
+        note(f"written: {write}, {counted(len(chosen), 'row')} to leave out: {why or 'none'}")
+        tell(try_next("train", "--data", path, "--without", write))
+    elif output is None:
+        tell("next: --output FOLDER, for a page with the faces; --write FILE, for the rows")
 
 
 @app.command("preview", epilog=exit_codes())

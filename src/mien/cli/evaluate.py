@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.options import Data, SkipBad, model_names
+from mien.cli.options import Data, Device, Precision, SkipBad, Threads, Without, model_names
 from mien.cli.output import found, need, note, print_json, tell, warn, warn_of_problems
 from mien.cli.report_tables import print_comparison, print_report
 from mien.cli.robustness import (
@@ -19,6 +19,7 @@ from mien.cli.robustness import (
     read_tables,
     write_robustness,
 )
+from mien.processors import limit_cores
 
 if TYPE_CHECKING:
     from mien.evaluation import Comparison, Evaluation, Report, VotesReport
@@ -29,7 +30,7 @@ Models = Annotated[
     list[str],
     typer.Argument(
         metavar="MODEL",
-        help="default, fer2013, a model folder, or a finished run.",
+        help="default, xs, fer2013, a model folder, or a finished run.",
         show_default=False,
         autocompletion=model_names,
     ),
@@ -66,6 +67,15 @@ Output = Annotated[
         show_default=False,
     ),
 ]
+WithoutTwins = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PATH[:SPLIT]",
+        help="Measure also without the faces that have a twin, the same picture exactly or nearly, "
+        "in this set or split.",
+        show_default=False,
+    ),
+]
 Json = Annotated[
     bool,
     typer.Option(
@@ -87,7 +97,12 @@ def evaluate(
     groups: Groups = None,
     output: Output = None,
     as_json: Json = False,
+    without: Without = None,
+    without_twins: WithoutTwins = None,
     skip_bad: SkipBad = False,
+    precision: Precision = "float32",
+    device: Device = "auto",
+    threads: Threads = 0,
 ) -> None:
     """Measure models on a labelled set, and compare them.
 
@@ -103,12 +118,13 @@ def evaluate(
     if output is not None:
         need("matplotlib", "plots")
         need("jinja2", "plots")
-    from mien.evaluation import collect, compare, read_for_models
+    from mien.evaluation import add_without_twins, collect, compare, read_for_models
     from mien.evaluation.comparison import comparison_document
     from mien.model_folder import read_config, resolve
 
+    limit_cores(threads)
     configs = [read_config(resolve(model)) for model in models]
-    judged = read_for_models(configs, data, split, skip_bad, votes)
+    judged = read_for_models(configs, data, split, skip_bad, votes, without)
     whole = judged[0].whole
     warn_of_problems(whole.problems)
     if split is None and len(whole.split_names) > 1:
@@ -119,11 +135,15 @@ def evaluate(
     names = [", ".join(filter(None, [data.name, each.part])) for each in judged]
     evaluations, further = [], []
     for model, each, table in zip(models, judged, read_tables(groups, judged, data), strict=True):
-        evaluation = collect(model, each.faces, tta, each.classes)
+        evaluation = collect(
+            model, each.faces, tta, each.classes, precision=precision, device=device
+        )
+        if without_twins is not None:
+            evaluation = add_without_twins(evaluation, each.faces, without_twins)
         evaluations.append(evaluation)
         if not as_json:
             place = ", ".join(filter(None, [str(data), each.part]))
-            print_report(f"{model} on {place}", evaluation.report)
+            print_report(f"{model} on {place} ({evaluation.read_by})", evaluation.report)
         further.append(measure_further(evaluation, each, table, corruptions, end_to_end))
         if not as_json:
             further[-1].print()

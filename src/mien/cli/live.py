@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 from mien.cli.listening import ApiKeyFile, Host, Insecure, Port, find_access, need_server
-from mien.cli.options import Hide, MinConfidence, Model
+from mien.cli.options import Device, Hide, MinConfidence, Model, Precision, Threads
 from mien.cli.output import note
 from mien.memory import return_freed_memory
+from mien.processors import limit_cores
 
 
 def live(
@@ -38,6 +39,9 @@ def live(
     ] = True,
     api_key_file: ApiKeyFile = None,
     insecure: Insecure = False,
+    precision: Precision = "auto",
+    device: Device = "auto",
+    threads: Threads = 0,
 ) -> None:
     """Show the expressions in front of a camera on a page.
 
@@ -46,6 +50,7 @@ def live(
     machine can see them among its processes.
     """
     need_server()
+    from mien.classifier import Classifier
     from mien.inference import Analyzer
     from mien.inference.read.camera import find_camera
     from mien.inference.read.sources import VideoSource
@@ -57,10 +62,13 @@ def live(
 
     place = find_camera(camera)
     key, local = find_access(host, api_key_file, insecure)
-    analyzer = Analyzer(model, detector, min_confidence=min_confidence)
-    shown = LiveCamera(
-        place, Analyzer(analyzer.classifier, detector, min_confidence=min_confidence), note, hide
+    limit_cores(threads)
+    classifier = Classifier(model, precision=precision, device=device)
+    analyzer, of_camera = (
+        Analyzer(classifier, detector, min_confidence=min_confidence, device=device)
+        for _ in range(2)
     )
+    shown = LiveCamera(place, of_camera, note, hide)
     with ExitStack() as stack:
         if csv is not None:
             files = [VideoSource(Path(camera), Path(camera))] if place.ends else []

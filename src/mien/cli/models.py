@@ -62,7 +62,10 @@ def _print_pretrained(as_json: bool) -> None:
         return
     for row in rows:
         typer.echo(wrapped(f"{row['name']}: {row['purpose']}", 2))
-        typer.echo(f"  {row['architecture']}, {row['parameters']:,} parameters; on PublicTest:")
+        typer.echo(f"  {row['architecture']}, {row['parameters']:,} parameters")
+        networks = " and ".join(row["precisions"])
+        typer.echo(f"  networks: {networks}; here {row['precision']} reads pictures")
+        typer.echo("  on PublicTest, float32:")
         for name, report in row["accuracy"].items():
             low, high = (f"{end:.2%}" for end in report["ci95"])
             views = "one view" if report["views"] == 1 else f"{report['views']} views"

@@ -48,10 +48,28 @@ MinConfidence = Annotated[
         "that are, and how many of the others are right.",
     ),
 ]
+Precision = Annotated[
+    Literal["auto", "float32", "int8"],
+    typer.Option(
+        help="Which network of the model: float32; int8, several times as fast on the CPU; or "
+        "auto: int8 if the model has it and the processor is quick at it."
+    ),
+]
+Device = Annotated[
+    str,
+    typer.Option(help="Where networks run: cpu, cuda, directml, openvino, coreml, or auto."),
+]
+Threads = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        help="The most processor cores for networks and decoders; 0: all that are free to use.",
+    ),
+]
 HideKind = Literal["blur", "pixelate", "solid"]
 Model = Annotated[
     str,
-    typer.Option(help="default, fer2013, a model folder, or a run.", autocompletion=model_names),
+    typer.Option(help="default, xs, fer2013, a model folder or a run.", autocompletion=model_names),
 ]
 Settings = Annotated[
     list[str] | None,
@@ -73,6 +91,13 @@ Picture = Annotated[Path, typer.Option(help="The picture to write: .png or .svg.
 Votes = Annotated[
     Path | None,
     typer.Option(help="FER+ votes (fer2013new.csv) for recipes with train.vote_weight."),
+]
+Without = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Leave out the rows that this CSV names, as mien data audit --write writes them.",
+    ),
 ]
 Teacher = Annotated[
     list[str] | None,

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mien.cli.options import Detector, Hide, MinConfidence, Model
+from mien.cli.options import Detector, Device, Hide, MinConfidence, Model, Precision, Threads
 from mien.cli.output import need, note, print_json, progress_bar, tell
 from mien.errors import BadInputError, UsageError
+from mien.processors import limit_cores
 from mien.text import counted
 
 if TYPE_CHECKING:
@@ -97,11 +98,13 @@ DetectEvery = Annotated[
     ),
 ]
 DetectSize = Annotated[
-    int | None,
+    str | None,
     typer.Option(
         help="Shrink pictures to this longer side, pixels, to look for faces: faster, but "
-        "small faces are lost (retinaface: under 22 of these pixels).  [retinaface 1280, "
+        "small faces are lost (retinaface: under 22 of these pixels). auto: videos, to what the "
+        "faces in sight need; new small faces are found up to a second late.  [retinaface 1280, "
         "haar 640]",
+        metavar="PIXELS|auto",
         show_default=False,
     ),
 ]
@@ -145,6 +148,9 @@ def predict(
     every: Every = "1",
     start: Start = "0",
     end: End = None,
+    precision: Precision = "auto",
+    device: Device = "auto",
+    threads: Threads = 0,
 ) -> None:
     """Read the expressions perceived in pictures and videos.
 
@@ -156,7 +162,10 @@ def predict(
     from mien.inference import predict as predict_all
     from mien.inference.read.sampling import parse_every, parse_time
     from mien.inference.read.sources import VideoSource
+    from mien.inference.see.detectors import parse_longest_side
 
+    limit_cores(threads)
+    longest_side = None if detect_size is None else parse_longest_side(detect_size)
     until = None if end is None else parse_time(end)
     sampling = Sampling(*parse_every(every), parse_time(start), until)
     if parquet is not None or tables == "parquet":
@@ -166,8 +175,10 @@ def predict(
         from mien.inference.corpus.worker import VideoSettings
 
         _refuse_beside_tables(csv or parquet, draw or hide)
-        how = (model, detector, tta, detect_every, detect_size, sampling, tables or "csv")
-        settings = VideoSettings(*how, min_confidence=min_confidence)
+        how = (model, detector, tta, detect_every, longest_side, sampling, tables or "csv")
+        settings = VideoSettings(
+            *how, min_confidence=min_confidence, precision=precision, device=device
+        )
         _write_tables(sources, output, settings, resume, workers or 1, patience, json)
         return
     _check_drawing(output, sources, draw, hide)
@@ -183,9 +194,11 @@ def predict(
         detector,
         tta,
         detect_every=detect_every,
-        detect_size=detect_size,
+        detect_size=longest_side,
         patience_seconds=patience,
         min_confidence=min_confidence,
+        precision=precision,
+        device=device,
     )
     with progress_bar(sources, sampling, has_bar) as progress:
         # made here: lines go where the bar has sent stdout

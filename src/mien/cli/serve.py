@@ -1,9 +1,10 @@
 """`mien serve`: the HTTP and WebSocket service and its page."""
 
 from mien.cli.listening import ApiKeyFile, Host, Insecure, Port, find_access, need_server
-from mien.cli.options import Detector, MinConfidence, Model
+from mien.cli.options import Detector, Device, MinConfidence, Model, Precision, Threads
 from mien.cli.output import note
 from mien.memory import return_freed_memory
+from mien.processors import limit_cores
 
 
 def serve(
@@ -14,6 +15,9 @@ def serve(
     min_confidence: MinConfidence = 0.5,
     api_key_file: ApiKeyFile = None,
     insecure: Insecure = False,
+    precision: Precision = "auto",
+    device: Device = "auto",
+    threads: Threads = 0,
 ) -> None:
     """Serve a page, and a service that reads pictures.
 
@@ -28,6 +32,10 @@ def serve(
 
     key, local = find_access(host, api_key_file, insecure)
     settings = Settings(model, detector, key, local)
-    app = create_app(settings, Analyzer(model, detector, min_confidence=min_confidence))
+    limit_cores(threads)
+    analyzer = Analyzer(
+        model, detector, min_confidence=min_confidence, precision=precision, device=device
+    )
+    app = create_app(settings, analyzer)
     return_freed_memory()
     run(app, host, port, lambda url: note(f"serving on {url} (Ctrl-C ends it)"))

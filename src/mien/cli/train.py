@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.options import Settings, SkipBad, Teacher, Votes, model_names, recipe_names
+from mien.cli.options import (
+    Settings,
+    SkipBad,
+    Teacher,
+    Votes,
+    Without,
+    model_names,
+    recipe_names,
+)
 from mien.cli.output import is_watched, need, tell, trained, try_next
 from mien.errors import MienError, UsageError
 from mien.memory import reuse_freed_memory
@@ -40,6 +48,7 @@ def train(
     settings: Settings = None,
     votes: Votes = None,
     teacher: Teacher = None,
+    without: Without = None,
     skip_bad: SkipBad = False,
 ) -> None:
     """Train a network, or go on with a stopped training.
@@ -54,11 +63,11 @@ def train(
     if resume is not None:
         if recipe or output or init or settings or skip_bad:
             raise UsageError(
-                "--resume goes with --data, --votes and --teacher alone: a run keeps its own "
-                "settings"
+                "--resume goes with --data, --votes, --teacher and --without alone: a run keeps "
+                "its own settings"
             )
         with _told_how_to_resume(resume):
-            training.resume(resume, data, votes, teacher)
+            training.resume(resume, data, votes, teacher, without)
         typer.echo(resume)
         _tell(resume, data)
         return
@@ -68,7 +77,16 @@ def train(
     page = load_recipe(name, settings or [])
     run = output or training.free_run_folder(Path("runs"), Path(name).stem)
     with _told_how_to_resume(run):
-        training.train(page, data, run, init, votes=votes, teacher=teacher, skip_bad=skip_bad)
+        training.train(
+            page,
+            data,
+            run,
+            init,
+            votes=votes,
+            teacher=teacher,
+            skip_bad=skip_bad,
+            without=without,
+        )
     typer.echo(run)
     _tell(run, data)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.options import AsJson, Data, RecipeName, SkipBad, Teacher, Votes
+from mien.cli.options import AsJson, Data, RecipeName, SkipBad, Teacher, Votes, Without
 from mien.cli.output import need, note, print_json, print_parts, tell, try_next, wrapped
 from mien.errors import MienError, UsageError
 from mien.memory import reuse_freed_memory
@@ -80,6 +80,7 @@ def tune(
     skip_bad: SkipBad = False,
     votes: Votes = None,
     teacher: Teacher = None,
+    without: Without = None,
     as_json: AsJson = False,
 ) -> None:
     """Search a recipe's best settings.
@@ -94,7 +95,7 @@ def tune(
     from mien.training.lr_range import lr_range_test
     from mien.training.search import search
 
-    source = TrainingSource(data, votes, tuple(teacher or ()), skip_bad)
+    source = TrainingSource(data, votes, tuple(teacher or ()), skip_bad, without)
     if lr_range is not None:
         if searches or storage:
             raise UsageError("--lr-range is a test of its own: leave --search and --storage out")
@@ -133,6 +134,8 @@ def tune(
         command += f" --votes {votes}"
     if result.recipe is not None and result.recipe.train.teacher_weight:
         command += "".join(f" --teacher {name}" for name in teacher or ())
+    if without:
+        command += f" --without {without}"
     note(f"train with it: {command}")
     states = Counter(trial.state for trial in result.trials)
     counts = ", ".join(f"{count} {state}" for state, count in states.items())

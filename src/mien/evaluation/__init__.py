@@ -11,9 +11,10 @@ from mien.evaluation.corruptions import CORRUPTIONS, corrupt
 from mien.evaluation.faces import honesty_warning, read_for_model, read_for_models
 from mien.evaluation.groups import GroupColumn, read_groups, score_groups
 from mien.evaluation.metrics import wilson_interval
-from mien.evaluation.report import Evaluation, Report, collect, evaluate, score
+from mien.evaluation.report import Evaluation, Report, WithoutTwins, collect, evaluate, score
 from mien.evaluation.robustness import Robustness, measure_corruptions
 from mien.evaluation.votes import Truth, VotesReport, score_votes, truth_of
+from mien.evaluation.without_twins import add_without_twins
 
 __all__ = [
     "CORRUPTIONS",
@@ -26,6 +27,8 @@ __all__ = [
     "Robustness",
     "Truth",
     "VotesReport",
+    "WithoutTwins",
+    "add_without_twins",
     "collect",
     "compare",
     "corrupt",

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
-from mien.data import FaceSet, choose_faces, read
+from mien.data import FaceSet, choose_faces, leave_out, read
 from mien.data.splits import find_split
 from mien.errors import BadInputError, UsageError
 from mien.model_folder import ModelConfig
@@ -44,6 +44,7 @@ def read_for_model(
     split: str | None = None,
     skip_bad: bool = False,
     votes: str | Path | None = None,
+    without: str | Path | None = None,
 ) -> JudgedFaces:
     """Returns the faces of a labelled set in the form that a model expects.
 
@@ -57,6 +58,7 @@ def read_for_model(
             its run held them out itself; None for all faces.
         skip_bad: Leave unreadable rows out instead of refusing the set.
         votes: FER+'s votes of the same rows.
+        without: A CSV of rows to leave out, as `mien.data.leave_out` takes it.
 
     Raises:
         MissingError: The set is not there.
@@ -73,7 +75,7 @@ def read_for_model(
         >>> own.part
         'selection (PublicTest)'
     """
-    (judged,) = read_for_models([config], data, split, skip_bad, votes)
+    (judged,) = read_for_models([config], data, split, skip_bad, votes, without)
     return judged
 
 
@@ -83,6 +85,7 @@ def read_for_models(
     split: str | None = None,
     skip_bad: bool = False,
     votes: str | Path | None = None,
+    without: str | Path | None = None,
 ) -> list[JudgedFaces]:
     """Returns the faces of a labelled set for each of several models, to be compared on.
 
@@ -96,6 +99,7 @@ def read_for_models(
         split: One split, `selection`, or None, as for `read_for_model`, whose errors these are too.
         skip_bad: Leave unreadable rows out instead of refusing the set.
         votes: FER+'s votes of the same rows.
+        without: A CSV of rows to leave out, as `mien.data.leave_out` takes it.
 
     Raises:
         UsageError: The models have fewer than two classes in common, or no face.
@@ -115,22 +119,28 @@ def read_for_models(
         if kind not in sets:
             channels = config.channels if size else 1
             sets[kind] = read(data, votes, skip_bad=skip_bad, face_size=size, channels=channels)
-        judged.append(_judge(config, sets[kind], split))
+        judged.append(_judge(config, sets[kind], split, without))
     return judged if len(judged) == 1 else _shared(configs, judged)
 
 
-def _judge(config: ModelConfig, whole: FaceSet, split: str | None) -> JudgedFaces:
+def _judge(
+    config: ModelConfig, whole: FaceSet, split: str | None, without: str | Path | None
+) -> JudgedFaces:
     """Returns the faces to evaluate one model on, with what a reader must know of them."""
     left_out = config.training.setting("data.drop", ())
     dropped = tuple(name for name in left_out if name in whole.label_names)
+    used = whole if without is None else leave_out(whole, without)
     part = f"split {split}" if split else ""
     if split == SELECTION:
-        faces = selection_faces(config, whole)
+        faces = selection_faces(config, used if config.training.without else whole)
         part = f"{SELECTION} ({config.training.selection_split})"
     else:
         faces = whole.drop_expressions(dropped) if dropped else whole
         faces = faces if split is None else faces.take_split(split)
-    notes = []
+    notes, num_chosen = [], len(faces)
+    if without is not None:
+        faces = faces.take(np.isin(faces.rows, used.rows))
+        notes.append(f"{counted(num_chosen - len(faces), 'face')} of {without} left out")
     if dropped:
         notes.append(f"the model was trained without {', '.join(dropped)}: left out here too")
     if warning := honesty_warning(config, faces, whole):
@@ -145,7 +155,8 @@ def selection_faces(config: ModelConfig, whole: FaceSet) -> FaceSet:
 
     Args:
         config: The model's.
-        whole: The whole set that it was trained on, as it was read.
+        whole: The whole set that it was trained on, as it was read; without the rows that its run
+            left out, if it left any out.
 
     Raises:
         UsageError: The training record lacks the recipe's section `data`, or the hash.
@@ -157,6 +168,8 @@ def selection_faces(config: ModelConfig, whole: FaceSet) -> FaceSet:
         raise UsageError("the model's record does not say on which faces it was selected")
     origin = whole.sources[0] if len(whole.sources) == 1 else "the set"
     other = f"{origin}: not the labelled set that the model was trained on"
+    if record.without:
+        other += f" (without the rows of {record.without}, for --without)"
     try:
         _, faces, _, _ = choose_faces(Data.model_validate(page), whole)
     except ValidationError as error:
@@ -224,7 +237,8 @@ def honesty_warning(
 
     The model's training record has hashes of its faces (`FaceSet.content_hash`). So the warning
     covers exact matches: the selection faces, the training faces, the whole set they came from, and
-    the training split of that set. Other overlaps (a subset, near-duplicates) are not noticed.
+    the training and selection splits of that set, whatever rows of it are left out. Other overlaps
+    (another subset, near-duplicates) are not noticed.
 
     Args:
         config: The model's; its `training` holds `data_hash`, `train_hash`, `selection_hash` and
@@ -246,18 +260,24 @@ def honesty_warning(
         return "these are the faces the model was selected on: the figures are optimistic"
     if digest == record.train_hash:
         return "these are the faces the model was trained on: the figures say nothing of new faces"
-    train_split = record.setting("data.train_split")
     from_training_set = (
         source is not None and source.without_opinions().content_hash() == record.data_hash
     )
-    part_of_training = (
-        from_training_set
-        and train_split
-        and (train_split == ALL_ROWS or find_split(train_split, faces.split_names))
-    )
-    if digest == record.data_hash or part_of_training:
+
+    def is_part(knob: str) -> bool:
+        split = record.setting(knob)
+        return bool(split and (split == ALL_ROWS or find_split(split, faces.split_names)))
+
+    is_whole = from_training_set and not faces.split_names
+    if (
+        digest == record.data_hash
+        or is_whole
+        or (from_training_set and is_part("data.train_split"))
+    ):
         return (
             "among these faces are those the model was trained on: the figures say little of new "
             "faces; evaluate on a split of its own"
         )
+    if from_training_set and is_part("data.selection_split"):
+        return "these are faces the model was selected on: the figures are optimistic"
     return None

@@ -66,12 +66,7 @@ class Mistake:
     @property
     def png(self) -> bytes:
         """The face as a PNG file, `LARGEST_FACE` wide at the most."""
-        image = self.image
-        if len(image) > LARGEST_FACE:
-            image = resize(np.ascontiguousarray(image), LARGEST_FACE, LARGEST_FACE)
-        buffer = io.BytesIO()
-        Image.fromarray(image).save(buffer, "PNG", optimize=True)
-        return buffer.getvalue()
+        return thumbnail(self.image)
 
 
 def write_report(
@@ -130,6 +125,7 @@ def write_report(
         {name: picture.read_bytes() for name, picture in pictures.items()},
         surest_mistakes(evaluation, faces),
         notes,
+        evaluation.read_by,
     )
     write_document(folder / REPORT, report.to_json_dict())
     return write_document(folder / PAGE, page)
@@ -173,6 +169,7 @@ def html_page(
     figures: Mapping[str, bytes],
     mistakes: Sequence[Mistake],
     notes: Sequence[str] = (),
+    read_by: str = "",
 ) -> str:
     """Returns the page: figures, tables and mistakes, with every picture inside; no script.
 
@@ -183,6 +180,7 @@ def html_page(
         figures: PNG files by name; the last one is as wide as the page.
         mistakes: Faces decided wrongly, in the order to show them.
         notes: What a reader must know of the figures.
+        read_by: Which network gave the answers, and where it ran.
     """
     return render_page(
         "page.html",
@@ -192,13 +190,26 @@ def html_page(
         figures=figures,
         mistakes=mistakes,
         notes=notes,
+        read_by=read_by,
     )
 
 
-def render_page(template: str, **values: Any) -> str:
-    """Returns an HTML page from a template beside this file; every value is escaped in it."""
+def thumbnail(image: np.ndarray) -> bytes:
+    """Returns a face image as a PNG file, `LARGEST_FACE` wide at the most."""
+    if len(image) > LARGEST_FACE:
+        image = resize(np.ascontiguousarray(image), LARGEST_FACE, LARGEST_FACE)
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def render_page(template: str, folder: Path = Path(__file__).parent, **values: Any) -> str:
+    """Returns an HTML page from a template in `folder`; every value is escaped in it.
+
+    It may extend and import the templates beside this file.
+    """
     templates = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader([folder, Path(__file__).parent]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

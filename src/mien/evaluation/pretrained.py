@@ -2,20 +2,23 @@
 
 from typing import Any
 
+from mien.classifier import find_network
 from mien.evaluation.report import read_report
-from mien.model_folder import PRETRAINED, read_config, resolve
+from mien.model_folder import NETWORK_INT8, PRETRAINED, read_config, resolve
 
 
 def describe_pretrained() -> list[dict[str, Any]]:
     """Returns purpose, size and accuracy of each model that comes with mien, ready for JSON.
 
-    Keys: `name`, `purpose`, `architecture`, `parameters` and `accuracy`. The accuracy is on the
-    split that the model was selected on, against labels and against votes; of one view and
+    Keys: `name`, `purpose`, `architecture`, `parameters`, `precisions` that it has, `precision`
+    that reads pictures on this machine, and `accuracy`. The accuracy is the float32 network's on
+    the split that the model was selected on, against labels and against votes; of one view and
     test-time views it is the better one.
     """
     rows = []
     for name, purpose in PRETRAINED.items():
-        config = read_config(resolve(name))
+        folder = resolve(name)
+        config = read_config(folder)
         record = config.training
         accuracy: dict[str, dict[str, Any]] = {}
         reports = [each for each in (record.selection, record.selection_tta) if each]
@@ -31,12 +34,15 @@ def describe_pretrained() -> list[dict[str, Any]]:
                         "faces": part.num_faces,
                         "views": report.num_views,
                     }
+        network, _ = find_network(folder)
         rows.append(
             {
                 "name": name,
                 "purpose": purpose,
                 "architecture": config.architecture,
                 "parameters": record.parameters,
+                "precisions": ["float32", *["int8"] * (folder / NETWORK_INT8).is_file()],
+                "precision": "int8" if network.name == NETWORK_INT8 else "float32",
                 "accuracy": accuracy,
             }
         )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter
 
-from mien.classifier import Classifier
+from mien.classifier import Classifier, Precision
 from mien.data import FaceSet
 from mien.errors import BadInputError, UsageError
 from mien.evaluation import metrics
@@ -39,6 +39,8 @@ class Report:
             answers are not given; empty in reports of earlier versions.
         calibration: Before and after the temperature, cross-fitted, and by expression; None of
             fewer than 20 faces and in reports of earlier versions.
+        without_twins: The same without the faces that have a twin in another set; None where
+            none were looked for.
     """
 
     num_faces: int
@@ -56,13 +58,32 @@ class Report:
     votes: VotesReport | None = None
     coverages: tuple[metrics.Coverage, ...] = ()
     calibration: Calibration | None = None
+    without_twins: "WithoutTwins | None" = None
 
     def to_json_dict(self) -> dict[str, Any]:
-        """Returns the report as JSON's own types; without the key `votes` where it has none."""
+        """Returns the report as JSON's own types; `votes`, `without_twins` only if it has any."""
         document = json.loads(json.dumps(asdict(self)))
-        if self.votes is None:
-            del document["votes"]
+        for name in ("votes", "without_twins"):
+            if document[name] is None:
+                del document[name]
+        if self.without_twins is not None:
+            document["without_twins"]["report"] = self.without_twins.report.to_json_dict()
         return document
+
+
+@dataclass(frozen=True)
+class WithoutTwins:
+    """The figures without the faces that have a twin, the same picture, in another set.
+
+    Attributes:
+        others: The other set, as `PATH` or `PATH:SPLIT`.
+        num_left_out: Faces with a twin there.
+        report: On the other faces.
+    """
+
+    others: str
+    num_left_out: int
+    report: Report
 
 
 def read_report(document: dict[str, Any]) -> Report:
@@ -142,6 +163,7 @@ class Evaluation:
         labels: int64 `[N]`, as indices of `label_names`.
         report: How well it did.
         truth: The annotators' majority where the set has votes, else the labels.
+        classifier: The model at work, to look at other faces.
     """
 
     model: str
@@ -151,6 +173,15 @@ class Evaluation:
     labels: np.ndarray
     report: Report
     truth: Truth
+    classifier: Classifier | None = None
+
+    @property
+    def read_by(self) -> str:
+        """Precision and device, and the first 16 digits of the network's SHA-256."""
+        if self.classifier is None:
+            return ""
+        which = f"{self.classifier.precision} on {self.classifier.device}"
+        return f"{which}, network {self.classifier.digest[:16]}"
 
     @property
     def correct(self) -> np.ndarray:
@@ -162,18 +193,18 @@ class Evaluation:
         """Whether each face of `truth` was decided as that says, bool `[n]`."""
         return self.logits[self.truth.rows].argmax(axis=1) == self.truth.labels
 
-    def decide(self, classifier: Classifier, images: np.ndarray) -> np.ndarray:
+    def decide(self, images: np.ndarray) -> np.ndarray:
         """Returns the model's decisions on other faces, as many views and classes as here.
 
         Args:
-            classifier: The model.
             images: uint8 `[n, S, S]` or `[n, S, S, 3]`.
 
         Returns:
             int64 `[n]`, indices of `label_names`.
         """
-        logits = classifier.logits(images, tta=self.report.num_views > 1)
-        columns = [classifier.labels.index(name) for name in self.label_names]
+        assert self.classifier is not None
+        logits = self.classifier.logits(images, tta=self.report.num_views > 1)
+        columns = [self.classifier.labels.index(name) for name in self.label_names]
         return logits[:, columns].argmax(axis=1)
 
 
@@ -184,6 +215,8 @@ def evaluate(
     *,
     split: str | None = None,
     votes: str | Path | None = None,
+    precision: Precision = "float32",
+    device: str = "auto",
 ) -> Report:
     """Returns the report on a model over a labelled set.
 
@@ -196,6 +229,8 @@ def evaluate(
         split: One split of it only; `selection`: the faces that the model was selected on; None
             for all faces.
         votes: With a path: FER+'s votes of the same rows.
+        precision: Of a model that is named, as `Classifier` takes it; so is the next.
+        device: What it runs on.
 
     Example:
         >>> from mien.data import read
@@ -206,7 +241,8 @@ def evaluate(
         >>> report == evaluate("default", read("faces.csv"), split="PublicTest")
         True
     """
-    classifier = model if isinstance(model, Classifier) else Classifier(model)
+    named = not isinstance(model, Classifier)
+    classifier = Classifier(model, 0, precision, device) if named else model
     if isinstance(faces, str | Path):
         chosen = read_for_model(classifier.config, faces, split, votes=votes).faces
     elif votes is not None:
@@ -223,6 +259,9 @@ def collect(
     faces: FaceSet,
     tta: bool = False,
     classes: tuple[str, ...] | None = None,
+    *,
+    precision: Precision = "float32",
+    device: str = "auto",
 ) -> Evaluation:
     """Returns a model's logits of every face of a labelled set, and the report on them.
 
@@ -236,6 +275,8 @@ def collect(
         classes: Some of the model's classes, where it is compared with one that lacks the others:
             only their logits are kept, so the probabilities are those that the model gives each
             class if it must be one of these, P(class) / (sum of P over `classes`). None: all.
+        precision: Of a model that is named, as `Classifier` takes it; so is the next.
+        device: What it runs on.
 
     Raises:
         MissingError: No such model.
@@ -249,7 +290,8 @@ def collect(
         >>> evaluation.logits.shape, evaluation.report.num_faces
         ((98, 7), 98)
     """
-    classifier = model if isinstance(model, Classifier) else Classifier(model)
+    named = not isinstance(model, Classifier)
+    classifier = Classifier(model, 0, precision, device) if named else model
     names = classes or classifier.labels
     labels = _labels_of_model(faces, names)
     votes = votes_of_model(faces, names)
@@ -262,11 +304,20 @@ def collect(
     if not np.isfinite(logits).all():
         raise BadInputError(f"{classifier.folder}: gives logits that are not finite numbers")
     logits = logits[:, [classifier.labels.index(name) for name in names]]
-    called = str(classifier.folder if isinstance(model, Classifier) else model)
+    called = str(model if named else classifier.folder)
     temperature = classifier.config.temperature
     report = score(logits, labels, names, classifier.num_views(tta), votes, temperature)
     truth = truth_of(labels, votes)
-    return Evaluation(called, classifier.config, names, logits, labels, report, truth)
+    return Evaluation(
+        called,
+        classifier.config,
+        names,
+        logits,
+        labels,
+        report,
+        truth,
+        classifier,
+    )
 
 
 def _labels_of_model(faces: FaceSet, known: tuple[str, ...]) -> np.ndarray:

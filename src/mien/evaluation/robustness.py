@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from mien.classifier import Classifier
 from mien.data import FaceSet
 from mien.evaluation.corruptions import CORRUPTIONS, NUM_STRENGTHS, corrupt
 from mien.evaluation.report import Evaluation, votes_of_model
@@ -98,13 +97,13 @@ def score_corruptions(
     evaluation: Evaluation, faces: FaceSet, seed: int = 0
 ) -> Iterator[CorruptedScore]:
     """Yields the scores that `measure_corruptions` sums up, one after the other."""
-    classifier, truth = Classifier(evaluation.model), evaluation.truth
+    truth = evaluation.truth
     images = faces.images[truth.rows]
     votes = votes_of_model(faces, evaluation.label_names)
     clean = evaluation.agrees.mean()
     for name, corruption in CORRUPTIONS.items():
         for strength in range(1, NUM_STRENGTHS + 1):
-            decisions = evaluation.decide(classifier, corrupt(images, name, strength, seed))
+            decisions = evaluation.decide(corrupt(images, name, strength, seed))
             accuracy = float((decisions == truth.labels).mean())
             yield CorruptedScore(
                 corruption=name,

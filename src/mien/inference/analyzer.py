@@ -6,12 +6,13 @@ import warnings
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from mien.classifier import Classifier, softmax
+from mien.classifier import Classifier, Precision, softmax
 from mien.errors import BadInputError, MissingError, UsageError
 from mien.inference.detection import Detection, Detector, cuttable
 from mien.inference.face import MIN_CONFIDENCE, Face, check_confidence, most_probable
@@ -32,9 +33,10 @@ from mien.inference.read.pictures import read_one, read_pictures
 from mien.inference.read.sampling import Sampling
 from mien.inference.read.sources import PictureSource, VideoSource
 from mien.inference.results import FrameResult, Reader
+from mien.inference.see.adapting import AdaptiveSize
 from mien.inference.see.crop import cut
 from mien.inference.see.detecting import check_every, detect_faces
-from mien.inference.see.detectors import create_detector
+from mien.inference.see.detectors import LongestSide, create_detector
 from mien.inference.track import Track
 
 if TYPE_CHECKING:
@@ -56,6 +58,7 @@ class Analyzer:
         reader: What results say that they were read by.
         tta: Whether several views of each face are averaged: slower, a little more accurate.
         detect_every: In videos, the detector runs on every `detect_every`-th frame.
+        detect_size: The longer side that pictures are shrunk to for the detector.
         patience_seconds: How long reading one picture may take.
         min_confidence: Below this confidence a face is `uncertain`.
 
@@ -78,8 +81,10 @@ class Analyzer:
         tta: bool = False,
         *,
         detect_every: int = 1,
-        detect_size: int | None = None,
+        detect_size: LongestSide = None,
         num_threads: int = 0,
+        precision: Precision = "auto",
+        device: str = "auto",
         patience_seconds: float = PATIENCE_SECONDS,
         min_confidence: float = MIN_CONFIDENCE,
     ) -> None:
@@ -94,27 +99,35 @@ class Analyzer:
                 is faster. In the frames between, boxes are interpolated where the detector finds
                 the same faces before and after; otherwise it runs on those frames too.
             detect_size: Shrink pictures to this longer side, in pixels, for the detector. Faster,
-                but small faces are missed. None: the detector's own default.
-            num_threads: Threads of the model, and of the detector; 0 lets each choose.
+                but small faces are missed. `auto`: in videos, to what the faces in sight need; a
+                new face that is too small for that is found up to a second late. None: the
+                detector's own default.
+            num_threads: Threads of the model, and of the detector, on the CPU; they take turns.
+                0: one for each core that this process may use. A loaded classifier keeps its own.
+            precision: Of the model: `float32`, `int8`, or `auto`, as `Classifier` takes it. A
+                loaded classifier keeps its own.
+            device: What model and detector run on: `auto`, `cpu`, `cuda`, `directml`, `openvino`
+                or `coreml`. A loaded classifier stays where it is.
             patience_seconds: `results` gives up on a picture that takes longer to read, such as
                 one from a pipe without a writer or from a disk that does not answer.
             min_confidence: Faces read with less are `uncertain`. `mien evaluate` prints how many
                 are left, and how many of these are right, at several values.
 
         Raises:
-            MissingError: No such model.
+            MissingError: No such model; the device named is not there.
             BadInputError: The model is damaged.
-            UsageError: No such detector; a number is out of range.
+            UsageError: No such detector, precision or device; a number is out of range.
         """
         self.detect_every: int = check_every(detect_every)
         if isinstance(detector, str):
-            detector = create_detector(detector, detect_size, num_threads)
-        elif detect_size is not None:
+            detector = create_detector(detector, detect_size, num_threads, device)
+        elif isinstance(detect_size, int):
             raise UsageError("detect_size: expected a detector's name with it, not a detector")
         self.detector: Detector = detector
-        self.classifier: Classifier = (
-            model if isinstance(model, Classifier) else Classifier(model, num_threads)
-        )
+        self.detect_size: LongestSide = detect_size
+        if not isinstance(model, Classifier):
+            model = Classifier(model, num_threads, precision, device)
+        self.classifier: Classifier = model
         self.labels: tuple[str, ...] = self.classifier.labels
         self.reader: Reader = Reader(self.labels, self.classifier.digest[:16])
         self.tta: bool = tta
@@ -270,28 +283,40 @@ class Analyzer:
         with closing(ahead(self._in_batches(read, keep_pixels), _weight)) as results:
             yield from follow(results)
 
-    def look(self, picture: FrameResult, keep_pixels: bool = True) -> FrameResult:
-        """Returns a picture that has its pixels with the faces in it and their expressions."""
-        found = list(detect_faces([picture], self.detector))
+    def look(
+        self, picture: FrameResult, keep_pixels: bool = True, detector: Detector | None = None
+    ) -> FrameResult:
+        """Returns a picture that has its pixels with the faces in it and their expressions.
+
+        Args:
+            picture: The picture or frame.
+            keep_pixels: Give the result its `rgb`.
+            detector: What finds the faces; the analyzer's own, unless given.
+        """
+        found = list(detect_faces([picture], detector or self.detector))
         return self._classify(found, keep_pixels)[0]
 
     def track(self) -> Track:
         """Returns what follows the faces through frames of your own, given one by one."""
-        return Track(self.look)
+        return Track(partial(self.look, detector=self._detector_of_frames()))
+
+    def _detector_of_frames(self) -> Detector:
+        """Returns what finds the faces in the frames of one run: it may remember some."""
+        return AdaptiveSize(self.detector) if self.detect_size == "auto" else self.detector
 
     def _watched(self, camera: Camera, keep_pixels: bool) -> Generator[FrameResult, None, None]:
         stop, frames = threading.Event(), Handover[FrameResult | Lost]()
         # A daemon: nothing can interrupt a read from a silent camera.
         items = (watch(camera, stop),)
         threading.Thread(target=frames.fill, args=items, name="mien-camera", daemon=True).start()
-        follower = Follower()
+        follower, detector = Follower(), self._detector_of_frames()
         try:
             while (item := frames.take()) is not None:
                 if isinstance(item[0], Lost):
                     follower.interrupt()
                     yield FrameResult(camera.name, error=item[0].error, reader=self.reader)
                     continue
-                yield from follower.update(self.look(item[0], keep_pixels))
+                yield from follower.update(self.look(item[0], keep_pixels, detector))
         finally:
             stop.set()
             frames.leave()
@@ -302,7 +327,8 @@ class Analyzer:
         """Yields every picture with its expressions, and its pixels if they are to be kept."""
         batch: list[FrameResult] = []
         weight = 0.0
-        with closing(read), closing(detect_faces(read, self.detector, self.detect_every)) as found:
+        detector = self._detector_of_frames()
+        with closing(read), closing(detect_faces(read, detector, self.detect_every)) as found:
             for frame in found:
                 batch.append(frame)
                 weight += _weight(frame)

@@ -36,6 +36,12 @@ class Detection:
     landmarks: tuple[Point, ...] | None = None
     is_framed: bool = False
 
+    @property
+    def side(self) -> float:
+        """The longer side of the box, pixels."""
+        left, top, right, bottom = self.box
+        return max(right - left, bottom - top)
+
     def mapped(
         self, scale_x: float, scale_y: float, right: float = 0, down: float = 0
     ) -> "Detection":

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from mien.classifier import Classifier
 from mien.data import FaceSet
 from mien.errors import BadInputError
 from mien.evaluation import Evaluation
@@ -216,7 +215,7 @@ def measure_end_to_end(
     found, crops = find_and_cut(scenes, detector, config.crop, config.face_size, config.channels)
     is_found, is_right = np.zeros((2, len(images)), bool)
     is_found[found] = True
-    decisions = evaluation.decide(Classifier(evaluation.model), crops)
+    decisions = evaluation.decide(crops)
     is_right[found] = decisions == truth.labels[found]
     file_is_right = evaluation.agrees
     return EndToEnd(

@@ -120,6 +120,9 @@ class ModelFacts(_Answer):
     face_size: int
     channels: int
     architecture: str
+    digest: str = Field(description="As the column `model` of tables: which network answers.")
+    precision: str = Field(description="float32 or int8.")
+    device: str = Field(description="Where it runs: cpu, cuda, directml, openvino or coreml.")
 
 
 class Limits(_Answer):

@@ -127,7 +127,8 @@ async def nowhere(websocket: WebSocket) -> None:
 
 def describe(service: Service) -> dict[str, Any]:
     """Returns the content of `/v1/info`: the model, the limits, whether a key is needed."""
-    settings, config = service.settings, service.analyzer.classifier.config
+    settings, classifier = service.settings, service.analyzer.classifier
+    config = classifier.config
     limits = ("max_bytes", "max_pixels", "max_faces", "max_files", "max_clients")
     limits += ("max_video_bytes", "max_video_seconds")
     return {
@@ -141,6 +142,9 @@ def describe(service: Service) -> dict[str, Any]:
             "face_size": config.face_size,
             "channels": config.channels,
             "architecture": config.architecture,
+            "digest": classifier.digest[:16],
+            "precision": classifier.precision,
+            "device": classifier.device,
         },
         "detector": settings.detector,
         "min_confidence": service.analyzer.min_confidence,

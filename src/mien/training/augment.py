@@ -51,7 +51,7 @@ def training_views(
         shape = [*faces.shape[:2], size, size]
         grid = F.affine_grid(matrices, shape, align_corners=False)
         kernel = _kernel(knobs, randomness)
-        views = F.grid_sample(views, grid, kernel, knobs.fill, align_corners=False)
+        views = _resampled(views, grid, kernel, knobs.fill)
         if kernel == "bicubic":
             views = views.clamp(0, 1)  # cubic weights are negative beside edges
     if knobs.saturation and views.shape[1] == 3:
@@ -109,6 +109,18 @@ def _kernel(knobs: Augment, randomness: Randomness) -> str:
     if knobs.resampling == "either":
         return "bicubic" if randomness.scalars.random() < 0.5 else "bilinear"
     return knobs.resampling
+
+
+def _resampled(views: Tensor, grid: Tensor, kernel: str, fill: str) -> Tensor:
+    """Returns views `[B, C, s, s]` sampled where the grid `[B, s, s, 2]` says.
+
+    On Apple's GPUs torch before 2.12 knows neither the kernel "bicubic" nor the fill "border", so
+    the CPU does it for them: a small part of a step.
+    """
+    device = views.device
+    if device.type == "mps":
+        views, grid = views.cpu(), grid.cpu()
+    return F.grid_sample(views, grid, kernel, fill, align_corners=False).to(device)
 
 
 def _identity(count: int, crop: float, device: torch.device) -> Tensor:

@@ -9,12 +9,22 @@ from typing import Literal
 import numpy as np
 
 from mien.classifier import as_channels
-from mien.data import FaceSet, choose_faces, grow, join_votes, oversample, read, read_teacher
+from mien.data import (
+    FaceSet,
+    choose_faces,
+    grow,
+    join_votes,
+    leave_out,
+    oversample,
+    read,
+    read_teacher,
+)
 from mien.data.summary import pixel_statistics
 from mien.errors import BadInputError, UsageError
 from mien.models import normalisation_of
 from mien.recipes import Recipe
 from mien.run_folder import RunInfo, identity_of
+from mien.text import counted
 from mien.training.state import channels_of
 from mien.training.teaching import LOGITS, TeacherNames, teacher_names, teachers_hash
 
@@ -32,6 +42,7 @@ class TrainingSource:
         teacher: What `train.teacher_weight` mixes into the targets: one `.npz` file with a
             teacher's logits of the training faces, or models, which are run on every view.
         skip_bad: Leave unreadable rows out; otherwise one such row is an error.
+        without: A CSV of rows to leave out, as `mien.data.leave_out` takes it.
 
     Example:
         >>> from mien.training import TrainingSource
@@ -44,6 +55,7 @@ class TrainingSource:
     votes: str | Path | None = None
     teacher: tuple[str, ...] = ()
     skip_bad: bool = False
+    without: str | Path | None = None
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -64,10 +76,12 @@ def source_of(
     data: str | Path | None = None,
     votes: str | Path | None = None,
     teacher: TeacherNames = None,
+    without: str | Path | None = None,
 ) -> TrainingSource:
-    """Returns the files of a run; `data`, `votes` and `teacher` replace paths that have moved."""
+    """Returns the files of a run; what is given replaces paths that have moved."""
     names = teacher_names(teacher) or info.teacher
-    return TrainingSource(data or info.data, votes or info.votes, names, info.skip_bad)
+    without = without or info.without
+    return TrainingSource(data or info.data, votes or info.votes, names, info.skip_bad, without)
 
 
 @dataclass(frozen=True)
@@ -87,6 +101,7 @@ class TrainingData:
         targets_hash: Hash of the training faces' soft labels, the votes used for selection and
             the teachers that are models; None if the run uses none of them.
         problems: One line for each bad row that was skipped.
+        num_left_out: Faces that `source.without` names.
     """
 
     source: TrainingSource
@@ -100,6 +115,7 @@ class TrainingData:
     selection_hash: str
     targets_hash: str | None
     problems: tuple[str, ...]
+    num_left_out: int = 0
 
     @property
     def identity(self) -> dict[str, str]:
@@ -108,12 +124,14 @@ class TrainingData:
 
     @property
     def warnings(self) -> list[str]:
-        """Messages for the user: knobs without effect, rows that were skipped."""
+        """Messages for the user: knobs without effect, rows that were skipped or left out."""
         idle = self.recipe.without_effect(channels_of(self.train))
         told = [f"{key} is set and has no effect here" for key in idle]
         if self.problems:
             first = "; ".join(self.problems[:_SHOWN_PROBLEMS])
             told.append(f"skipped {len(self.problems)} bad rows, the first: {first}")
+        if self.num_left_out:
+            told.append(f"left out {counted(self.num_left_out, 'face')} of {self.source.without}")
         return told
 
 
@@ -164,7 +182,8 @@ def prepare(
     _check_opinions(source, [recipe, *beside])
     knobs = recipe.data
     whole = read(source, knobs.face_size if Path(source.data).is_dir() else None, knobs.channels)
-    chosen, selection, train_split, selection_split = choose_faces(knobs, whole)
+    used = leave_out(whole, source.without) if source.without else whole
+    chosen, selection, train_split, selection_split = choose_faces(knobs, used)
     if max_faces is not None:
         chosen = take_few(chosen, max_faces, seed)
     selection = _with_selection_truth(recipe, selection)
@@ -185,6 +204,7 @@ def prepare(
         selection_hash=selection.without_opinions().content_hash(),
         targets_hash=_targets_hash(taught, selection, source.models),
         problems=whole.problems,
+        num_left_out=len(whole) - len(used),
     )
 
 

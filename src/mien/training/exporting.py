@@ -1,11 +1,8 @@
 """A run → a model folder, whose ONNX network is checked to give torch's logits."""
 
 import contextlib
-import glob
 import io
 import logging
-import os
-import shutil
 import warnings
 from pathlib import Path
 from typing import Literal
@@ -18,29 +15,28 @@ from torch import nn
 
 from mien import run_folder
 from mien.classifier import Classifier
-from mien.data import FaceSet
 from mien.errors import MienError, MissingError, UsageError
 from mien.evaluation import Report, evaluate, fit_temperature, score, truth_of
-from mien.files import remove_left_over
+from mien.files import make_whole
 from mien.model_folder import (
-    CARD,
     METADATA_KEY,
     NETWORK,
     WEIGHTS,
     CropGeometry,
     ModelConfig,
     TrainingRecord,
+    is_model,
     read_config,
     resolve,
-    write_config,
-    write_manifest,
 )
 from mien.models import FaceClassifier, count_macs, count_parameters
 from mien.recipes import Recipe
 from mien.run_folder import RunInfo
 from mien.training import checkpoint
-from mien.training.card import model_card
-from mien.training.data import prepare, source_of
+from mien.training.card import write_texts
+from mien.training.converting import convert
+from mien.training.data import TrainingData, prepare, source_of
+from mien.training.quantising import write_int8
 from mien.training.state import build_net, in_channels
 from mien.training.teaching import TeacherNames
 
@@ -57,22 +53,30 @@ def export(
     votes: str | Path | None = None,
     teacher: TeacherNames = None,
     half: bool = False,
+    without: str | Path | None = None,
+    int8: bool = False,
 ) -> Path:
     """Returns the model folder written from a run's checkpoint, finished or not.
 
     Args:
-        run: The run folder.
+        run: The run folder. Or a model folder, or the name of a model inside, of which `half` and
+            `int8` then make another: `keep` and `teacher` are for runs.
         output: The model folder to make; must not exist or be empty.
         keep: The `best` or the `last` epoch; None takes the recipe's `train.keep`.
-        data: The data's new path, if it was moved. Without the data, the model card lacks the
-            figures with test-time views, and a warning says so.
-        votes: The new path of the votes, if they were moved.
+        data: The data's new path, if it was moved; of a model folder, the data it was trained on.
+            Without the data, the model card lacks the figures with test-time views, and a warning
+            says so.
+        votes: The new path of the votes, if they were moved; as `data`.
         teacher: The new paths of all teachers, if any was moved.
-        half: Round the weights to half precision. `model.safetensors` is then half as large.
+        half: Round the weights to half precision. `model.safetensors` is then half as large; of a
+            model folder, `model.onnx` is when it is compressed.
+        without: The new path of the rows that are left out, if it was moved.
+        int8: Add a network with 8-bit integers, which the CPU runs several times as fast, and what
+            it loses to the card. This needs the data.
 
     Raises:
-        MissingError: The folder is no run, or has no checkpoint yet.
-        UsageError: The output is taken.
+        MissingError: The folder is no run, or has no checkpoint yet; or the data is not there.
+        UsageError: The output is taken, or the network has no convolutions for `int8`.
 
     Example:
         >>> from mien import Classifier
@@ -81,35 +85,40 @@ def export(
         >>> Classifier(folder).config.architecture
         'logistic'
     """
+    if is_model(run):
+        if keep or teacher:
+            raise UsageError(f"{run} is a model folder: --keep and --teacher are for runs")
+        return convert(run, Path(output), data, votes, without, half, int8)
     run = Path(run)
     recipe, info = run_folder.read_recipe(run), run_folder.read_info(run)
-    source, selection = source_of(info, data, votes, teacher), None
+    source, faces = source_of(info, data, votes, teacher, without), None
     try:
         faces = prepare(source, recipe)
         reason = f"{source.data}: not what {run} was trained on"
-        if faces.identity == info.identity:
-            selection = faces.selection
+        if faces.identity != info.identity:
+            faces = None
     except MienError as error:
         reason = str(error)
-    if selection is None:
+    if faces is None and int8:
+        raise MissingError(f"int8 needs the faces of the run: {reason}")
+    if faces is None:
         warnings.warn(f"the card lacks figures with test-time views: {reason}", stacklevel=2)
-    return export_run(run, Path(output), keep, selection, half)
+    return export_run(run, Path(output), keep, faces, half, int8)
 
 
 def export_run(
     run: Path,
     output: Path,
     keep: Literal["best", "last"] | None,
-    selection: FaceSet | None,
+    faces: TrainingData | None,
     half: bool = False,
+    int8: bool = False,
 ) -> Path:
-    """Returns the model folder as `export` does; `selection` are the run's selection faces."""
+    """Returns the model folder as `export` does; `faces` are the run's, which `int8` needs."""
     recipe, info = run_folder.read_recipe(run), run_folder.read_info(run)
     content = checkpoint.read(run)
     if content is None:
         raise MissingError(f"{run}: no checkpoint yet; there is nothing to export")
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise UsageError(f"{output} exists and is not an empty folder; name another --output")
     measured = content[keep or recipe.train.keep]
     net = build_net(recipe, info.channels, len(info.labels))
     net.load_state_dict(measured["weights"])
@@ -128,22 +137,18 @@ def export_run(
     report = score(calibrated, labels, info.labels, votes=votes, temperature=temperature)
     record = _record(run, recipe, info, net, measured["epoch"], report)
     config = _config(recipe, info, temperature, record)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    remove_left_over(output.parent.glob(f".{glob.escape(output.name)}.part-*"))
-    unfinished = output.with_name(f".{output.name}.part-{os.getpid()}")
-    try:
-        write_model_folder(unfinished, net, config, in_channels(recipe, info.channels), half)
-        if selection is not None:
+    with make_whole(output) as folder:
+        write_model_folder(folder, net, config, in_channels(recipe, info.channels), half)
+        if faces is not None:
             one, views = (
-                evaluate(unfinished, selection, tta).to_json_dict() for tta in (False, True)
+                evaluate(folder, faces.selection, tta).to_json_dict() for tta in (False, True)
             )
             record = record.model_copy(update={"selection": one, "selection_tta": views})
-            _describe(unfinished, config.model_copy(update={"training": record}))
-        if output.exists():
-            output.rmdir()
-        unfinished.rename(output)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+            config = config.model_copy(update={"training": record})
+            write_texts(folder, config)
+            if int8:
+                config = write_int8(folder, faces.train, faces.selection)
+            _describe(folder, config)
     return output
 
 
@@ -172,6 +177,7 @@ def _record(
         init=Path(info.init).name if info.init else None,
         votes=Path(info.votes).name if info.votes else None,
         teacher=", ".join(Path(name).name for name in info.teacher) or None,
+        without=Path(info.without).name if info.without else None,
         git_revision=info.git_revision,
         versions=info.versions,
         machine=info.machine,
@@ -232,8 +238,8 @@ def write_model_folder(
     content = safetensors.torch.save(weights, {"architecture": config.architecture})
     (folder / WEIGHTS).write_bytes(content)  # save_file would make it readable to its owner alone
     write_onnx(face_classifier, config, folder / NETWORK)
-    _write_texts(folder, config)
-    difference = parity(face_classifier, Classifier(folder))
+    write_texts(folder, config)
+    difference = parity(face_classifier, Classifier(folder, precision="float32", device="cpu"))
     if not difference < PARITY:
         raise MienError(
             f"{folder / NETWORK}: logits differ from torch's by {difference:.2g}; "
@@ -246,13 +252,7 @@ def _describe(folder: Path, config: ModelConfig) -> None:
     model = onnx.load(folder / NETWORK)
     onnx.helper.set_model_props(model, {METADATA_KEY: config.to_json()})
     onnx.save(model, folder / NETWORK)
-    _write_texts(folder, config)
-
-
-def _write_texts(folder: Path, config: ModelConfig) -> None:
-    write_config(folder, config)
-    (folder / CARD).write_text(model_card(config), encoding="utf-8")
-    write_manifest(folder)
+    write_texts(folder, config)
 
 
 def write_onnx(face_classifier: FaceClassifier, config: ModelConfig, path: Path) -> None:

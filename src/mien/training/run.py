@@ -38,6 +38,7 @@ def train(
     votes: str | Path | None = None,
     teacher: TeacherNames = None,
     skip_bad: bool = False,
+    without: str | Path | None = None,
 ) -> Path:
     """Returns the run folder of a finished training, with the model folder `model` inside.
 
@@ -51,6 +52,7 @@ def train(
         votes: FER+'s file of votes, as in `TrainingSource`.
         teacher: One teacher or several, as in `TrainingSource`.
         skip_bad: Leave unreadable rows out; otherwise one such row is an error.
+        without: A CSV of rows to leave out, as `mien.data.leave_out` takes it.
 
     Raises:
         UsageError: The output is taken; recipe and faces do not go together.
@@ -70,7 +72,7 @@ def train(
     run_folder.check_free(run)
     if init is not None:
         recipe = with_architecture_of(recipe, read_config(resolve(init)))
-    source = TrainingSource(data, votes, teacher_names(teacher), skip_bad)
+    source = TrainingSource(data, votes, teacher_names(teacher), skip_bad, without)
     faces = prepare(source, recipe)
     info = _info(faces, init)
     if init is not None:
@@ -88,6 +90,7 @@ def resume(
     data: str | Path | None = None,
     votes: str | Path | None = None,
     teacher: TeacherNames = None,
+    without: str | Path | None = None,
 ) -> Path:
     """Returns the run folder after training from its last finished epoch to the end.
 
@@ -99,6 +102,7 @@ def resume(
         data: The data's new path, if it was moved.
         votes: The new path of the votes, if they were moved.
         teacher: The new paths of all teachers, if any was moved.
+        without: The new path of the rows that are left out, if it was moved.
 
     Raises:
         MissingError: The folder is no run, or its data is not there.
@@ -116,7 +120,7 @@ def resume(
         if (run / run_folder.MODEL).exists():
             return run
         content = checkpoint.read(run)
-        faces = prepare(source_of(info, data, votes, teacher), recipe)
+        faces = prepare(source_of(info, data, votes, teacher, without), recipe)
         state = _start(faces, info.init if content is None else None)
         warnings = faces.warnings
         if content is not None:
@@ -153,6 +157,7 @@ def _info(faces: TrainingData, init: str | Path | None) -> RunInfo:
         votes=None if source.votes is None else str(Path(source.votes).resolve()),
         teacher=tuple(map(_absolute, source.teacher)),
         targets_hash=faces.targets_hash,
+        without=None if source.without is None else str(Path(source.without).resolve()),
         git_revision=run_folder.git_revision(),
         versions=run_folder.versions(),
         machine=f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads",
@@ -204,6 +209,6 @@ def _run_epochs(
             console.print(
                 epoch_line(record, state.recipe.train.epochs, is_brief=console.is_terminal)
             )
-    export_run(run, run / run_folder.MODEL, None, faces.selection)
+    export_run(run, run / run_folder.MODEL, None, faces)
     state.accelerator.wait_for_everyone()
     return run

@@ -18,6 +18,7 @@ from typing import Any, Self
 
 from pydantic import TypeAdapter
 
+from mien.classifier import find_network
 from mien.errors import BadInputError, UsageError
 from mien.files import write_whole
 from mien.inference.corpus.pool import PATIENCE_SECONDS, run_tasks
@@ -30,7 +31,8 @@ from mien.inference.see.detecting import check_every
 from mien.inference.see.detectors import create_detector
 from mien.inference.write.pictures import take_name
 from mien.locks import FolderLock
-from mien.model_folder import NETWORK, read_config, resolve
+from mien.model_folder import read_config, resolve
+from mien.sessions import find_device
 from mien.text import counted, table_cell
 
 JOURNAL, SUMMARY = "corpus.jsonl", "summary.csv"
@@ -123,11 +125,13 @@ class Corpus:
         self.summary = self.folder / SUMMARY
         check_every(self._settings.detect_every)
         check_confidence(self._settings.min_confidence)
-        create_detector(self._settings.detector, self._settings.detect_size)
+        device = find_device(self._settings.device)
+        create_detector(self._settings.detector, self._settings.detect_size, device=device)
         model = resolve(self._settings.model)
         self.labels = read_config(model).labels
-        self._settings = replace(self._settings, model=str(model.resolve()))
-        page = _settings_page(self._settings, model)
+        network, _ = find_network(model, self._settings.precision, self._settings.device)
+        self._settings = replace(self._settings, model=str(model.resolve()), device=device)
+        page = _settings_page(self._settings, network)
         self._reader = Reader(self.labels, page["settings"]["model"][:16])
         self._lock = FolderLock(self.folder)  # until `run` is over
         journal = self.folder / JOURNAL
@@ -256,11 +260,12 @@ def _file_state(path: Path) -> tuple[int, int]:
     return state.st_size, state.st_mtime_ns
 
 
-def _settings_page(settings: VideoSettings, model: Path) -> dict[str, Any]:
+def _settings_page(settings: VideoSettings, network: Path) -> dict[str, Any]:
     """Returns what two runs must have in common to be one, as JSON's types."""
-    network = (model / NETWORK).read_bytes() if (model / NETWORK).is_file() else b""
+    content = network.read_bytes() if network.is_file() else b""
     page = json.loads(json.dumps(asdict(settings)))
-    page["model"] = hashlib.sha256(network).hexdigest()
+    page["model"] = hashlib.sha256(content).hexdigest()
+    del page["precision"]  # the network says it
     return {"format": _FORMAT, "settings": page}
 
 

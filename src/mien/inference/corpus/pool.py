@@ -1,7 +1,6 @@
 """A pool of worker processes; a video that crashes one does not affect the others."""
 
 import multiprocessing
-import os
 import signal
 import time
 from collections import deque
@@ -15,6 +14,7 @@ from typing import cast
 from mien.errors import MienError
 from mien.inference.corpus.worker import Finished, Reached, Task, VideoSettings, work
 from mien.inference.read.overlap import PATIENCE_SECONDS
+from mien.processors import count_cores
 
 _STOP_SECONDS = 1.0
 _LOOK_SECONDS = 1.0
@@ -48,7 +48,7 @@ def run_tasks(
     Raises:
         MienError: No worker can start, because the model or the detector cannot be loaded.
     """
-    num_threads = max(1, (os.cpu_count() or 1) // num_workers)
+    num_threads = max(1, count_cores() // num_workers)
     waiting = deque(tasks)
     workers: dict[Connection, _Worker] = {}
 

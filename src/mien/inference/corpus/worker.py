@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from mien.classifier import Precision
 from mien.errors import MienError
 from mien.inference.analyzer import Analyzer
 from mien.inference.corpus.summary import VideoSummarizer, VideoSummary
@@ -17,8 +18,10 @@ from mien.inference.read.sampling import Sampling
 from mien.inference.read.sources import VideoSource
 from mien.inference.read.video import pulse
 from mien.inference.results import FrameResult, Reader
+from mien.inference.see.detectors import LongestSide
 from mien.inference.write.sinks import Table, open_rows
 from mien.processes import end_with_parent
+from mien.processors import limit_cores
 
 _REPORT_SECONDS = 0.2
 _BEAT_SECONDS = 1.0
@@ -29,7 +32,8 @@ class VideoSettings:
     """How the videos of a corpus are read: what decides the numbers in their tables.
 
     Attributes:
-        model, detector, tta, detect_every, detect_size, min_confidence: As `Analyzer` takes them.
+        model, detector, tta, detect_every, detect_size, min_confidence, precision, device: As
+            `Analyzer` takes them.
         sampling: Which frames.
         table: The format of the tables.
     """
@@ -38,10 +42,12 @@ class VideoSettings:
     detector: str = "retinaface"
     tta: bool = False
     detect_every: int = 1
-    detect_size: int | None = None
+    detect_size: LongestSide = None
     sampling: Sampling = field(default_factory=Sampling)
     table: Table = "csv"
     min_confidence: float = MIN_CONFIDENCE
+    precision: Precision = "auto"
+    device: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -100,6 +106,7 @@ def work(connection: Connection, settings: VideoSettings, num_threads: int) -> N
     import cv2
 
     cv2.setNumThreads(num_threads)
+    limit_cores(num_threads)
     try:
         analyzer = Analyzer(
             settings.model,
@@ -107,7 +114,8 @@ def work(connection: Connection, settings: VideoSettings, num_threads: int) -> N
             settings.tta,
             detect_every=settings.detect_every,
             detect_size=settings.detect_size,
-            num_threads=num_threads,
+            precision=settings.precision,
+            device=settings.device,
             min_confidence=settings.min_confidence,
         )
     except MienError as error:

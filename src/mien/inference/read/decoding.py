@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mien.errors import BadInputError, PassingError
 from mien.inference.read.containers import MICROSECOND, PASSING, reason_of, start_of
+from mien.processors import count_cores
 
 if TYPE_CHECKING:  # PyAV is slow to import: functions import it when they need it
     import av
@@ -157,6 +158,7 @@ def _video_stream(path: Path, container: "InputContainer") -> "VideoStream":
     if stream.codec_context is None:
         raise BadInputError(f"{path}: its video is of a kind that cannot be decoded")
     stream.thread_type = "AUTO"
+    stream.codec_context.thread_count = count_cores()
     return stream
 
 

@@ -15,6 +15,7 @@ from mien.errors import UsageError
 from mien.inference.assignment import assign
 from mien.inference.detection import Detection, Detector, overlaps
 from mien.inference.results import FrameResult
+from mien.inference.see.adapting import AdaptiveSize
 
 MAX_EVERY = 30
 """The largest `every`: the frames between two detections wait in memory."""
@@ -71,6 +72,8 @@ def detect_faces(
 
 def _look_at(frame: FrameResult, detector: Detector) -> FrameResult:
     assert frame.rgb is not None
+    if isinstance(detector, AdaptiveSize):
+        return replace(frame, detections=detector.look(frame))
     return replace(frame, detections=tuple(detector.detect(frame.rgb)))
 
 

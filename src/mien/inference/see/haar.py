@@ -20,12 +20,15 @@ _WIDTH, _HEIGHT, _RIGHT, _DOWN = 0.81, 1.05, 0.0, 0.02
 class Haar:
     """Finds upright frontal faces with OpenCV's cascade; it has no scores and no landmarks."""
 
-    def __init__(self, longest_side: int | None = None, num_threads: int = 0) -> None:
+    def __init__(
+        self, longest_side: int | None = None, num_threads: int = 0, device: str = "cpu"
+    ) -> None:
         """Loads the cascade.
 
         Args:
             longest_side: Larger pictures are shrunk to this, pixels; `LONGEST_SIDE`, unless given.
             num_threads: Changes nothing: OpenCV's threads are the whole program's.
+            device: Changes nothing: it runs on the CPU.
         """
         import cv2
         from cv2.data import haarcascades
