@@ -430,7 +430,7 @@ def training(record: TrainingRecord) -> str:
     seed, epochs = record.setting("train.seed"), record.setting("train.epochs")
     return (
         f"`{name}`, seed {seed}: {epochs} epochs, {record.training_flop:.1e} FLOP, "
-        f"{record.minutes:.0f} minutes ({record.machine})"
+        f"{record.minutes:.0f} minutes ({record.machine.replace(' 1 threads', ' 1 thread')})"
     )
 
 
