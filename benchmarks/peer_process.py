@@ -84,8 +84,7 @@ def mien(model: str, threads: int) -> Classify:
     from mien.classifier import Classifier
 
     folder, _, precision = model.rpartition("@")
-    chosen = {"precision": precision} if precision else {}
-    return Classifier(folder, threads, **chosen).probabilities
+    return Classifier(folder, threads, precision).probabilities  # pyright: ignore
 
 
 def onnx(model: str, threads: int) -> Classify:

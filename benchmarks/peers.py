@@ -37,7 +37,7 @@ from mien.classifier import Classifier
 from mien.data import FaceSet, read
 from mien.evaluation import score
 from mien.labels import canonical_expression
-from mien.model_folder import NETWORK
+from mien.model_folder import NETWORK, NETWORK_INT8, PRETRAINED
 
 BATCHES = (1, 64)
 PEERS: dict[str, Any] = tomllib.loads(Path(__file__).with_suffix(".toml").read_text())
@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument(
         "models",
         nargs="*",
-        default=["default", "fer2013"],
+        default=[f"{name}@{how}" for name in PRETRAINED for how in ("float32", "int8")],
         help="of mien's, NAME or NAME@PRECISION",
     )
     parser.add_argument("--data", type=Path)
@@ -80,7 +80,8 @@ def race(options: argparse.Namespace) -> dict[str, Any]:
     """Returns the results of all contestants."""
     faces = read(options.data, options.votes).take_split(options.split)
     contestants = {
-        f"mien {Path(name).name}": mien_entry(name, options.folder) for name in options.models
+        f"mien {Path(name).name.replace('@', ' ')}": mien_entry(name, options.folder)
+        for name in options.models
     }
     contestants |= {name: peer_entry(name, options.folder) for name in options.peers}
     load = os.getloadavg()[0]
@@ -137,17 +138,17 @@ def machine() -> dict[str, Any]:
 
 
 def mien_entry(name: str, folder: Path) -> dict[str, Any]:
-    """Returns what the race needs of a model of mien's; `NAME@int8` is its network in int8."""
+    """Returns what the race needs of a model of mien's, `NAME@PRECISION`."""
     name, _, precision = name.partition("@")
-    classifier = Classifier(name)
-    network = classifier.folder / (f"model_{precision}.onnx" if precision == "int8" else NETWORK)
+    classifier = Classifier(name, precision=precision or "auto")  # pyright: ignore[reportArgumentType]
+    network = NETWORK_INT8 if classifier.precision == "int8" else NETWORK
     return {
         "kind": "mien",
-        "model": f"{classifier.folder.resolve()}@{precision}",
+        "model": f"{classifier.folder.resolve()}@{classifier.precision}",
         "python": sys.executable,
         "labels": classifier.labels,
         "version": version("mien"),
-        "weights_megabytes": network.stat().st_size / 1e6,
+        "weights_megabytes": (classifier.folder / network).stat().st_size / 1e6,
         "installed": peer_install.read_published("mien", folder),
     }
 
