@@ -22,7 +22,8 @@ PAGE = Path(__file__).parents[1] / "docs" / "int8.md"
 SPLIT = "PublicTest"
 BATCHES = {1: 60, 64: 10}
 """Faces at once, and how often each network is timed with so many."""
-CARD = {"default": "of the annotators' majority", "fer2013": "of FER2013's labels"}
+CARD = dict.fromkeys(("default", "xs"), "of the annotators' majority")
+CARD["fer2013"] = "of FER2013's labels"
 
 HEAD = """\
 # Networks with 8-bit integers
@@ -89,7 +90,7 @@ def main() -> None:
     rows, times = [], []
     for model in PRETRAINED:
         exact, fast = (Classifier(model, 1, name, "cpu") for name in ("float32", "int8"))
-        votes = options.votes if model == "default" else None
+        votes = options.votes if "annotators" in CARD[model] else None
         faces = read_for_model(exact.config, options.data, SPLIT, votes=votes).faces
         for tta in (False, True):
             pair = [collect(each, faces, tta) for each in (exact, fast)]

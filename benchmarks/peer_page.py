@@ -70,6 +70,17 @@ def write(peers: dict[str, Any], not_run: dict[str, str]) -> None:
     print(PAGE, PICTURE)
 
 
+def is_busy(results: dict[str, Any]) -> bool:
+    """Returns whether the clock ran on while the contestants' processor time did not."""
+    pairs = [
+        pair
+        for one in results["contestants"].values()
+        for rounds in one["seconds_per_face"].values()
+        for pair in rounds
+    ]
+    return sum(wall for wall, _ in pairs) > 1.1 * sum(processor for _, processor in pairs)
+
+
 def page(results: dict[str, Any], peers: dict[str, Any], not_run: dict[str, str]) -> str:
     """Returns the page as Markdown."""
     contestants = results["contestants"]
@@ -109,7 +120,7 @@ def page(results: dict[str, Any], peers: dict[str, Any], not_run: dict[str, str]
         ),
         "",
         PLACE.format(**results, libraries=libraries),
-        *([BUSY] if results["load"] > 1 else []),
+        *([BUSY] if is_busy(results) else []),
         "",
         "![Accuracy against time](pictures/race.png)",
         "",
