@@ -24,6 +24,41 @@ if TYPE_CHECKING:
     from mien.data import Summary
 
 app = typer.Typer(no_args_is_help=True, help="Look at a labelled set.")
+AuditVotes = Annotated[
+    Path | None, typer.Option(help="FER+ votes (fer2013new.csv) to hold against the labels.")
+]
+Judge = Annotated[
+    str,
+    typer.Option(
+        help="Judges labels: default, a model folder, a run; none leaves that out. Faces whose "
+        "labels it learnt are not judged.",
+        autocompletion=model_names,
+    ),
+]
+Detect = Annotated[
+    bool, typer.Option("--detect", help="Run the face detector on every picture; takes long.")
+]
+AuditOutput = Annotated[
+    Path | None,
+    typer.Option(help="Write audit.html, a page with the faces, and card.md, a data card, here."),
+]
+Write = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Write the rows to leave out to this CSV, for --without of other commands.",
+    ),
+]
+Reasons = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAMES",
+        help="Why rows are written, some of: blank,twin_in_other_split,twin_with_other_label,"
+        "duplicate (these four without this option),no_face,likely_wrong_label,"
+        "votes_against_label.",
+        show_default=False,
+    ),
+]
 
 
 @app.command("info", epilog=exit_codes())
@@ -58,43 +93,12 @@ def info(
 @app.command("audit", epilog=exit_codes())
 def audit(
     path: LabelledSet,
-    votes: Annotated[
-        Path | None, typer.Option(help="FER+ votes (fer2013new.csv) to hold against the labels.")
-    ] = None,
-    model: Annotated[
-        str,
-        typer.Option(
-            help="Judges labels: default, a model folder, a run; none leaves that out. Faces whose "
-            "labels it learnt are not judged.",
-            autocompletion=model_names,
-        ),
-    ] = "default",
-    detect: Annotated[
-        bool, typer.Option("--detect", help="Run the face detector on every picture; takes long.")
-    ] = False,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            help="Write audit.html, a page with the faces, and card.md, a data card, here."
-        ),
-    ] = None,
-    write: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Write the rows to leave out to this CSV, for --without of other commands.",
-        ),
-    ] = None,
-    reasons: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAMES",
-            help="Why rows are written, some of: blank,twin_in_other_split,twin_with_other_label,"
-            "duplicate (these four without this option),no_face,likely_wrong_label,"
-            "votes_against_label.",
-            show_default=False,
-        ),
-    ] = None,
+    votes: AuditVotes = None,
+    model: Judge = "default",
+    detect: Detect = False,
+    output: AuditOutput = None,
+    write: Write = None,
+    reasons: Reasons = None,
     skip_bad: SkipBad = False,
     as_json: AsJson = False,
 ) -> None:

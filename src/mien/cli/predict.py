@@ -1,7 +1,7 @@
 """`mien predict`: the expressions in pictures and videos."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -161,7 +161,6 @@ def predict(
     from mien.inference import Analyzer, Sampling, find_sources
     from mien.inference import predict as predict_all
     from mien.inference.read.sampling import parse_every, parse_time
-    from mien.inference.read.sources import VideoSource
     from mien.inference.see.detectors import parse_longest_side
 
     limit_cores(threads)
@@ -182,13 +181,8 @@ def predict(
         _write_tables(sources, output, settings, resume, workers or 1, patience, json)
         return
     _check_drawing(output, sources, draw, hide)
-    has_video = any(isinstance(each, VideoSource) for each in sources)
-    on_terminal = sys.stdout.isatty() and sys.stderr.isatty()
-    # On a terminal a bar, and what it came to, say more than a line per frame of a video.
+    has_lines, has_bar = _what_to_show(sources, json)
     in_table = csv is not None or parquet is not None
-    has_lines = json or not (has_video and on_terminal)
-    has_bar = sys.stderr.isatty() and not (has_lines and sys.stdout.isatty())
-    has_bar = has_bar and (has_video or len(sources) >= _MANY)
     analyzer = Analyzer(
         model,
         detector,
@@ -216,6 +210,19 @@ def predict(
             say=note,
         )
     _end(tally, len(sources), [path for path in (csv, parquet, output) if path is not None])
+
+
+def _what_to_show(sources: "Sequence[Source]", json: bool) -> tuple[bool, bool]:
+    """Returns whether there is a line for each face, and whether there is a bar.
+
+    On a terminal a bar, and what it came to, say more than a line per frame of a video.
+    """
+    from mien.inference.read.sources import VideoSource
+
+    has_video = any(isinstance(each, VideoSource) for each in sources)
+    has_lines = json or not (has_video and sys.stdout.isatty() and sys.stderr.isatty())
+    has_bar = sys.stderr.isatty() and not (has_lines and sys.stdout.isatty())
+    return has_lines, has_bar and (has_video or len(sources) >= _MANY)
 
 
 def _end(tally: "Tally", num_sources: int, written: list[Path]) -> None:
