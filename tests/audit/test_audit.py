@@ -11,12 +11,14 @@ from typer.testing import CliRunner
 
 from drawn_faces import drawn_face, write_fer_csv
 from mien.audit import REASONS, audit, choose_left_out, find_faceless, has_learnt
+from mien.classifier import Classifier
 from mien.cli import app
 from mien.data import FaceSet, leave_out, read
 from mien.errors import UsageError
 from mien.labels import EXPRESSIONS
 from mien.model_folder import ModelConfig
 from mien.pictures import resize, to_grey
+from tiny_model import write_tiny_model
 
 HAPPY, SURPRISE, NEUTRAL = 3, 5, 6
 VOTES = "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF"
@@ -173,6 +175,11 @@ def test_json_and_chosen_reasons(files, tmp_path):
     assert refused.exit_code == 2
     assert "--reasons goes with --write" in refused.output
     words += ["--write", tmp_path / "out.csv"]
+    for reason in ("no_face", "votes_against_label", "likely_wrong_label", "blanc"):
+        early = [*words[:2], "none.csv", *words[3:], "--reasons", reason]  # before any reading
+        refused = CliRunner().invoke(app, [str(word) for word in early])
+        assert refused.exit_code == 2
+        assert reason in refused.output
     result = CliRunner().invoke(app, [str(word) for word in words])
     assert result.exit_code == 0, result.output
     document = json.loads(result.stdout)
@@ -194,6 +201,14 @@ def test_faces_without_labels_or_splits():
         "twin": 2,
     }
     assert [each.index for each in choose_left_out(audit(faces))] == [2]
+
+
+@pytest.mark.parametrize("num_faces", [1, 4, 5])
+def test_a_label_is_judged_where_there_are_faces_to_judge_it_by(num_faces, tmp_path):
+    images, labels = distinct_faces(seed=1)
+    data = write_fer_csv(tmp_path / "few.csv", images[:num_faces], labels[:num_faces], "Training")
+    model = Classifier(write_tiny_model(tmp_path / "model"))
+    assert audit(read(data), model).to_json_dict()["num_judged"] == (5 if num_faces == 5 else 0)
 
 
 def test_the_detector_misses_what_is_no_face():

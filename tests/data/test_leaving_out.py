@@ -45,8 +45,11 @@ def test_rows_are_those_of_the_file_where_bad_ones_were_skipped(data, tmp_path):
         ),
         ("row\n-1\n", r"out.csv:2: no row '-1'"),
         ("row,split\n8,Training\n", r"out.csv:2: row 8 has the split 'Training' there and 'Public"),
-        ("line,split\n8,Training\n", r"out.csv:1: the header is 'line,split', expected a column"),
+        ("line,split\n8,Training\n", r"out.csv:1: the header is 'line,split', expected one column"),
         ("", r"out.csv:1: the header is ''"),
+        ("row,row\n1,2\n", r"out.csv:1: the header is 'row,row', expected one column row"),
+        ('row,reason\n1,"a\n2,b\n', r"out.csv:3: is no CSV"),
+        (f"row\n{'9' * 5000}\n", r"out.csv:2: no row '99"),
         ("row,split\n8\n", r"out.csv:2: 1 fields, expected 2 \(row,split\)"),
     ],
 )

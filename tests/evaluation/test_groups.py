@@ -179,6 +179,7 @@ def test_pictures_are_named_by_their_file(tmp_path):
         ("row,a\n-1,x\n", "groups.csv:2: row '-1', expected a whole number"),
         ("row,a\n0,x\n\n1,y\n00,y\n", "groups.csv:5: row 0 again; it stands in line 2"),
         ("row,a\n0,x\n9,y\n", "groups.csv:3: row '9' is not in .* has 3, from '0' to '2'"),
+        (f"row,a\n{'9' * 5000},y\n", "groups.csv:2: row '99+' is not in"),
         ("file,a\nx.png,y\n", "groups.csv:1: the column file is for folders"),
         ('row,a\n0,"x\n', "groups.csv:2: is no CSV"),
         ("row,a\n2,x\n", "groups.csv: has no line for any of the 2 faces"),

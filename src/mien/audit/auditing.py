@@ -7,7 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from mien.audit.label_errors import find_label_errors, has_learnt, out_of_fold_probabilities
+from mien.audit.label_errors import (
+    NUM_FOLDS,
+    find_label_errors,
+    has_learnt,
+    out_of_fold_probabilities,
+)
 from mien.classifier import Classifier
 from mien.data import (
     FaceSet,
@@ -148,7 +153,7 @@ def audit(
     labels are found by confident learning (`find_label_errors`). The probabilities that this needs
     come from a logistic regression of the labels on the model's logits, out of fold
     (`out_of_fold_probabilities`). Faces whose labels the model itself has learnt are not judged
-    (`has_learnt`): it would repeat the labels. Nor are blank pictures.
+    (`has_learnt`): it would repeat the labels. Nor are blank pictures, nor fewer than five faces.
 
     Args:
         faces: The set; with `votes` these are held against the labels too.
@@ -176,6 +181,8 @@ def audit(
         named = not isinstance(model, Classifier)
         classifier = Classifier(model, precision="float32") if named else model
         judged = ~has_learnt(classifier.config, faces) & ~blank
+        if judged.sum() < NUM_FOLDS:  # too few to judge one by the others
+            judged[:] = False
         if judged.any():
             tell(f"reading {judged.sum():,} faces with {classifier.folder.name}")
             side = classifier.config.face_size

@@ -1,7 +1,7 @@
 """Which faces of an audited set to leave out, and which of a group stays."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 import numpy as np
 
@@ -41,11 +41,7 @@ def choose_left_out(audit: Audit, reasons: Sequence[str] = CERTAIN) -> list[Left
         >>> len(choose_left_out(audit(read("faces.csv"), model=None), ["blank"]))
         0
     """
-    for reason in reasons:
-        if reason not in REASONS:
-            raise UsageError(f"no reason {reason!r}{nearest(reason, REASONS)}")
-        if reason not in (*CERTAIN, *audit.findings):
-            raise UsageError(f"{reason} was not looked for: it needs --detect, --model or --votes")
+    check_reasons(reasons, audit.findings)
     found: dict[str, list[LeftOut]] = defaultdict(list)
     for name, mask in audit.findings.items():
         found[name] = [LeftOut(place, name) for place in np.flatnonzero(mask).tolist()]
@@ -65,6 +61,24 @@ def choose_left_out(audit: Audit, reasons: Sequence[str] = CERTAIN) -> list[Left
             for each in found[reason]:
                 chosen.setdefault(each.index, each)
     return [chosen[place] for place in sorted(chosen)]
+
+
+def check_reasons(reasons: Sequence[str], looked_for: Container[str]) -> None:
+    """Raises UsageError for a reason that is none of `REASONS`, or was not looked for.
+
+    Args:
+        reasons: What to check.
+        looked_for: The reasons besides `CERTAIN` that an audit can give.
+
+    Example:
+        >>> from mien.audit.choosing import check_reasons
+        >>> check_reasons(["blank", "no_face"], {"no_face"})
+    """
+    for reason in reasons:
+        if reason not in REASONS:
+            raise UsageError(f"no reason {reason!r}{nearest(reason, REASONS)}")
+        if reason not in CERTAIN and reason not in looked_for:
+            raise UsageError(f"{reason} was not looked for: it needs --detect, --model or --votes")
 
 
 def _from_group(faces: FaceSet, group: list[int], order: list[str | None]) -> list[LeftOut]:

@@ -116,11 +116,15 @@ def audit(
         need("jinja2", "plots")
     from mien.audit import CERTAIN, choose_left_out
     from mien.audit import audit as find_faults
+    from mien.audit.choosing import check_reasons
     from mien.cli.audit_tables import print_audit
     from mien.data import read, write_left_out
 
     if reasons is not None and write is None:
         raise UsageError("--reasons goes with --write FILE")
+    why = CERTAIN if reasons is None else tuple(reasons.split(","))
+    asked = {"no_face": detect, "likely_wrong_label": model != "none", "votes_against_label": votes}
+    check_reasons(why, {reason for reason, is_asked in asked.items() if is_asked})
     faces = read(path, votes=votes, skip_bad=skip_bad)
     warn_of_problems(faces.problems)
     found = find_faults(faces, None if model == "none" else model, detect, tell)
@@ -136,11 +140,11 @@ def audit(
         note(f"written: {write_audit(output, found, path.name)}")
         note(f"written: {write_document(output / CARD, data_card(found, path.name))}")
     if write is not None:
-        chosen = choose_left_out(found, CERTAIN if reasons is None else reasons.split(","))
+        chosen = choose_left_out(found, why)
         write_left_out(write, faces, chosen)
         counts = Counter(each.reason for each in chosen)
-        why = ", ".join(f"{count:,} {reason}" for reason, count in counts.most_common())
-        note(f"written: {write}, {counted(len(chosen), 'row')} to leave out: {why or 'none'}")
+        words = ", ".join(f"{count:,} {reason}" for reason, count in counts.most_common())
+        note(f"written: {write}, {counted(len(chosen), 'row')} to leave out: {words or 'none'}")
         tell(try_next("train", "--data", path, "--without", write))
     elif output is None:
         tell("next: --output FOLDER, for a page with the faces; --write FILE, for the rows")

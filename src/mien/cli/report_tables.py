@@ -21,7 +21,7 @@ def print_report(title: str, report: "Report") -> None:
     overall.add_row("faces", f"{report.num_faces:,}", f"views of each: {report.num_views}")
     _add_accuracies(overall, report)
     if report.without_twins is not None:
-        overall.add_row(*_without_twins(report.without_twins, report.without_twins.report))
+        _add_without_twins(overall, report.without_twins, report.without_twins.report)
     overall.add_row("macro precision", f"{report.macro_precision:.4f}")
     overall.add_row("macro recall", f"{report.macro_recall:.4f}")
     overall.add_row("macro F1", f"{report.macro_f1:.4f}")
@@ -48,7 +48,7 @@ def _print_votes(title: str, votes: "VotesReport", rest: "WithoutTwins | None") 
     overall.add_row("faces", f"{votes.num_faces:,}", left_out)
     _add_accuracies(overall, votes)
     if rest is not None and rest.report.votes is not None:
-        overall.add_row(*_without_twins(rest, rest.report.votes))
+        _add_without_twins(overall, rest, rest.report.votes)
     floor = f"the votes' own entropy {votes.vote_entropy:.4f}, divergence {votes.kl_divergence:.4f}"
     overall.add_row("cross-entropy", f"{votes.cross_entropy:.4f}", floor)
     overall.add_row("calibration error", f"{votes.ece:.4f}", "15 equal-mass bins")
@@ -63,12 +63,13 @@ def _add_accuracies(table: "Table", report: "Report | VotesReport") -> None:
     table.add_row("balanced accuracy", f"{report.balanced_accuracy:.4f}")
 
 
-def _without_twins(rest: "WithoutTwins", report: "Report | VotesReport") -> tuple[str, str, str]:
-    words = (
-        f"95 % interval {interval_of(report.accuracy_ci95)}, {report.num_faces:,} faces: "
-        f"{rest.num_left_out:,} have a twin in {rest.others}"
-    )
-    return "accuracy without twins", f"{report.accuracy:.4f}", words
+def _add_without_twins(
+    table: "Table", rest: "WithoutTwins", report: "Report | VotesReport"
+) -> None:
+    interval = f"95 % interval {interval_of(report.accuracy_ci95)}"
+    table.add_row("accuracy without twins", f"{report.accuracy:.4f}", interval)
+    words = f"{rest.num_left_out:,} have a twin in {rest.others}"
+    table.add_row("  faces", f"{report.num_faces:,}", words)
 
 
 def _class_tables(report: "Report | VotesReport") -> "tuple[Table, Table]":

@@ -91,15 +91,16 @@ def leave_out(faces: FaceSet, path: str | Path) -> FaceSet:
         (98, 97)
     """
     path = Path(path)
-    place_of = dict(zip(faces.rows.tolist(), range(len(faces)), strict=True))
+    place_of = {str(row): place for place, row in enumerate(faces.rows)}
     stay = np.ones(len(faces), bool)
     for line, words in _read(path):
         word = words["row"]
-        place = place_of.get(int(word)) if word.isdecimal() else None
+        place = place_of.get(word.lstrip("0") or word[:1])
         if place is None:
             last = faces.rows[-1] if len(faces) else -1
             raise BadInputError(
-                f"{path}:{line}: no row {word!r} in {faces.sources[0]}, whose rows are 0 to {last}"
+                f"{path}:{line}: no row {word[:80]!r} in {faces.sources[0]}, whose rows are "
+                f"0 to {last}"
             )
         for name, there in zip(("split", "file"), _identity(faces, place), strict=True):
             if words.get(name) and words[name] != there:
@@ -125,21 +126,24 @@ def _read(path: Path) -> list[tuple[int, dict[str, str]]]:
         raise MissingError(f"{path}: no such file") from error
     except OSError as error:
         raise BadInputError(f"{path}: cannot be read: {error}") from error
-    reader = csv.reader(text.splitlines())
-    header = [name.strip() for name in next(reader, [])]
-    if "row" not in header:
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        lines = [(reader.line_num, [word.strip() for word in words]) for words in reader]
+    except csv.Error as error:
+        raise BadInputError(f"{path}:{reader.line_num}: is no CSV: {error}") from error
+    header = lines[0][1] if lines else []
+    if header.count("row") != 1:
         raise BadInputError(
-            f"{path}:1: the header is {','.join(header)[:80]!r}, expected a column row, as "
+            f"{path}:1: the header is {','.join(header)[:80]!r}, expected one column row, as "
             f"`mien data audit --write` writes: {','.join(_HEADER)}"
         )
     found = []
-    for words in reader:
+    for line, words in lines[1:]:
         if not words:
             continue
         if len(words) != len(header):
             raise BadInputError(
-                f"{path}:{reader.line_num}: {len(words)} fields, expected {len(header)} "
-                f"({','.join(header)})"
+                f"{path}:{line}: {len(words)} fields, expected {len(header)} ({','.join(header)})"
             )
-        found.append((reader.line_num, dict(zip(header, map(str.strip, words), strict=True))))
+        found.append((line, dict(zip(header, words, strict=True))))
     return found

@@ -130,7 +130,7 @@ def read_groups(
         if face not in known and not whole.problems:  # rows that were skipped may be named
             some = f"{next(iter(known))!r} to {next(reversed(known))!r}"
             raise BadInputError(
-                f"{path}:{number}: {key} {face!r} is not in the labelled set, which has "
+                f"{path}:{number}: {key} {face[:80]!r} is not in the labelled set, which has "
                 f"{len(known):,}, from {some}"
             )
         if face in places:
@@ -275,7 +275,7 @@ def _row_number(text: str, path: Path, number: int) -> str:
     """Returns a row's number without zeros in front."""
     if not (text.isascii() and text.isdigit()):
         raise BadInputError(f"{path}:{number}: row {text!r}, expected a whole number from 0")
-    return str(int(text))
+    return text.lstrip("0") or "0"
 
 
 def _keys(faces: FaceSet, key: str, path: Path, folder: str | Path) -> dict[str, None]:
