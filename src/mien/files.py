@@ -4,6 +4,7 @@ import glob
 import os
 import secrets
 import shutil
+import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -15,6 +16,19 @@ from mien.errors import BadInputError, UsageError
 HALF = ".mien-*.part"
 """What a file is called until it is whole, in the same folder."""
 LEFT_SECONDS = 86_400.0
+
+
+def make_folder(path: str | Path) -> None:
+    """Makes a folder that is to be written to, unless it is there.
+
+    Raises:
+        BadInputError: It cannot be made, or nothing can be written in it.
+    """
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path).close()
+    except OSError as error:
+        raise BadInputError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 @contextmanager

@@ -147,6 +147,15 @@ def test_the_page_says_what_the_warning_says(tmp_path, model, data):
     assert f"written: {tmp_path / 'out' / 'report.html'}" in result.stderr
 
 
+def test_a_folder_that_cannot_be_written_is_told_before_any_face_is_looked_at(
+    tmp_path, model, data
+):
+    (tmp_path / "taken").write_text("")
+    result = run(model, "--data", data, "--output", tmp_path / "taken")
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert "taken: cannot be written: File exists" in result.stderr
+
+
 def test_the_table_shows_the_figures_whole(model, data):
     result = run(model, "--data", data, "--split", "PublicTest")
     assert result.exit_code == 0

@@ -18,6 +18,7 @@ from mien.cli.options import (
 )
 from mien.cli.output import need, note, print_json, tell, try_next, warn_of_problems
 from mien.errors import UsageError
+from mien.files import make_folder
 from mien.text import counted
 
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ def audit(
     """
     if output is not None:
         need("jinja2", "plots")
+        make_folder(output)  # now, not after all the work
     from mien.audit import CERTAIN, choose_left_out
     from mien.audit import audit as find_faults
     from mien.audit.choosing import check_reasons

@@ -19,6 +19,7 @@ from mien.cli.robustness import (
     read_tables,
     write_robustness,
 )
+from mien.files import make_folder
 from mien.processors import limit_cores
 
 if TYPE_CHECKING:
@@ -119,6 +120,7 @@ def evaluate(
     if output is not None:
         need("matplotlib", "plots")
         need("jinja2", "plots")
+        make_folder(output)  # now, not after all the work
     from mien.evaluation import add_without_twins, collect, compare, read_for_models
     from mien.evaluation.comparison import comparison_document
     from mien.model_folder import read_config, resolve

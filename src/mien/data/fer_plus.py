@@ -146,6 +146,8 @@ def _read_votes(path: Path) -> tuple[np.ndarray, np.ndarray, list[int]]:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
         raise MissingError(f"{path}: no such file") from error
+    except IsADirectoryError as error:
+        raise BadInputError(f"{path}: a folder; expected FER+'s fer2013new.csv") from error
     except UnicodeDecodeError as error:
         raise BadInputError(f"{path}: not a CSV of FER+ votes: binary data") from error
     reader = csv.reader(text.splitlines())
