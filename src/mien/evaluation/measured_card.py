@@ -32,7 +32,7 @@ def measured_card(
     columns = further.get("by_group") or ()
     lines = [
         f"## Measured on {markdown(data_name)}\n",
-        f"{evaluation.report.num_views} view(s) of each face, {evaluation.read_by}.\n",
+        f"Views of each face: {evaluation.report.num_views}; {evaluation.read_by}.\n",
         "| | faces | | 95 % interval |",
         "|---|---|---|---|",
         *_report_rows(evaluation),
