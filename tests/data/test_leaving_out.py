@@ -27,6 +27,16 @@ def test_what_is_written_is_left_out(data, tmp_path):
     np.testing.assert_array_equal(rest.images[3], faces.images[4])
 
 
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [(range(8, 12), "leaves no face of the split 'PublicTest'"), (range(12), "leaves no face of")],
+)
+def test_a_file_that_leaves_nothing_is_told(rows, message, data, tmp_path):
+    (tmp_path / "out.csv").write_text("row\n" + "\n".join(map(str, rows)))
+    with pytest.raises(BadInputError, match=rf"out\.csv: {message}.*faces\.csv"):
+        leave_out(read(data), tmp_path / "out.csv")
+
+
 def test_rows_are_those_of_the_file_where_bad_ones_were_skipped(data, tmp_path):
     lines = data.read_text().splitlines()
     data.write_text("\n".join([*lines[:3], "9,1 2 3,Training", *lines[3:]]) + "\n")

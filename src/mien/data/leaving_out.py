@@ -81,7 +81,7 @@ def leave_out(faces: FaceSet, path: str | Path) -> FaceSet:
     Raises:
         MissingError: The file is not there.
         BadInputError: It has no such column, names a row that the set does not have, or a row
-            whose split or file is another in the set.
+            whose split or file is another in the set; or it leaves nothing of a split.
 
     Example:
         >>> from mien.data import LeftOut, leave_out, read, write_left_out
@@ -109,7 +109,12 @@ def leave_out(faces: FaceSet, path: str | Path) -> FaceSet:
                     "in the set: it was written for another set"
                 )
         stay[place] = False
-    return faces.take(stay)
+    kept = faces.take(stay)
+    emptied = [name for name in faces.split_names if name not in kept.split_names]
+    if emptied or not len(kept):
+        what = f"split {emptied[0]!r}" if emptied else "set"
+        raise BadInputError(f"{path}: leaves no face of the {what} of {faces.sources[0]}")
+    return kept
 
 
 def _identity(faces: FaceSet, place: int) -> tuple[str, str]:
