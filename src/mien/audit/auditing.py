@@ -23,6 +23,7 @@ from mien.data import (
     group_twins,
     is_blank,
 )
+from mien.inference.end_to_end import paste
 from mien.inference.see.detectors import create_detector
 from mien.pictures import resize
 
@@ -85,7 +86,7 @@ class Audit:
         splits = _codes(faces.splits)
         found = {"blank": self.blank}
         for name, group in (("identical", self.identical), ("twin", self.group)):
-            found[name] = np.bincount(group, minlength=len(group))[group] > 1
+            found[name] = _is_shared(group)
             if splits is not None:
                 found[f"{name}_in_other_split"] = is_mixed(group, splits)
             if faces.labels is not None:
@@ -106,8 +107,7 @@ class Audit:
         """Returns the counts of `identical` or `group`."""
         splits, labels = _codes(self.faces.splits), self.faces.labels
         mixed = [0 if it is None else _count(group, is_mixed(group, it)) for it in (splits, labels)]
-        is_in_group = np.bincount(group, minlength=len(group))[group] > 1
-        return Groups(_count(group, is_in_group), *mixed)
+        return Groups(_count(group, _is_shared(group)), *mixed)
 
     def to_json_dict(self) -> dict[str, Any]:
         """Returns all counts as plain values for JSON."""
@@ -221,13 +221,10 @@ def find_faceless(images: np.ndarray) -> np.ndarray:
         array([ True])
     """
     detector = create_detector("retinaface")
-    missed = np.zeros(len(images), bool)
-    for place, image in enumerate(images):
-        rgb = np.repeat(image[..., None], 3, axis=2) if image.ndim == 2 else image
-        large = resize(np.ascontiguousarray(rgb), _ENLARGED, _ENLARGED)
-        margins = ((_MARGIN, _MARGIN), (_MARGIN, _MARGIN), (0, 0))
-        missed[place] = not detector.detect(np.pad(large, margins, constant_values=_GREY))
-    return missed
+    side = _ENLARGED + 2 * _MARGIN
+    ground = np.full((side, side, 3), _GREY, np.uint8)
+    scenes = (paste(image, ground, _MARGIN, _MARGIN, _ENLARGED) for image in images)
+    return np.array([not detector.detect(scene.rgb) for scene in scenes], bool)
 
 
 def is_mixed(group: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -239,6 +236,11 @@ def is_mixed(group: np.ndarray, values: np.ndarray) -> np.ndarray:
     """
     pairs = np.unique(np.stack([group, values]), axis=1)
     return np.bincount(pairs[0], minlength=len(group))[group] > 1
+
+
+def _is_shared(group: np.ndarray) -> np.ndarray:
+    """Returns which faces are of a group of two or more, bool `[N]`."""
+    return np.bincount(group, minlength=len(group))[group] > 1
 
 
 def _codes(names: np.ndarray | None) -> np.ndarray | None:

@@ -11,8 +11,6 @@ import numpy as np
 from mien.audit.auditing import Audit
 from mien.text import markdown
 
-CARD = "card.md"
-
 _CARD = """\
 ---
 pretty_name: {quoted}

@@ -3,11 +3,10 @@
 from typing import TYPE_CHECKING
 
 from mien.cli.output import print_parts
+from mien.cli.report_tables import new_table
 from mien.text import counted
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from mien.audit import Audit
 
 _WORDS = {
@@ -29,14 +28,14 @@ def print_audit(name: str, audit: "Audit") -> None:
     """Prints the counts of an audit, in 80 columns for sets with up to three splits."""
     document = audit.to_json_dict()
     splits = document["splits"]
-    findings = _table("faces", *splits, "all")
+    findings = new_table("faces", *splits, "all")
     findings.add_row(
         "in the set", *(f"{count:,}" for count in (*splits.values(), len(audit.faces)))
     )
     for finding, its in document["findings"].items():
         counts = (*its["by_split"].values(), its["total"])
         findings.add_row(_WORDS[finding], *(f"{count:,}" for count in counts))
-    groups = _table("groups", "all", "across splits", "several labels")
+    groups = new_table("groups", "all", "across splits", "several labels")
     for words, its in (
         ("identical pictures", document["groups_identical"]),
         ("twins, identical or nearly", document["groups_of_twins"]),
@@ -47,7 +46,7 @@ def print_audit(name: str, audit: "Audit") -> None:
     groups.caption_justify = "left"
     parts = [name, findings, groups]
     if document["likely_labels"]:
-        labels = _table("label ↓ likelier →", *(name[:8] for name in document["likely_labels"]))
+        labels = new_table("label ↓ likelier →", *(name[:8] for name in document["likely_labels"]))
         for label, its in document["likely_labels"].items():
             labels.add_row(label, *(f"{count:,}" for count in its["likely"].values()))
         words = f"{counted(document['num_judged'], 'label')} judged; likely wrong are"
@@ -55,13 +54,3 @@ def print_audit(name: str, audit: "Audit") -> None:
     if audit.no_face is not None:
         parts.append("A face that the detector does not see is weak evidence on tight crops.")
     print_parts(*parts)
-
-
-def _table(first: str, *heads: str) -> "Table":
-    from rich.table import Table
-
-    table = Table(box=None, padding=(0, 1), pad_edge=False)
-    table.add_column(first)
-    for head in heads:
-        table.add_column(head, justify="right", no_wrap=True)
-    return table

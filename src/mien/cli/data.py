@@ -135,8 +135,9 @@ def audit(
     else:
         print_audit(str(path), found)
     if output is not None:
-        from mien.audit.card import CARD, data_card
+        from mien.audit.card import data_card
         from mien.audit.pages import write_audit
+        from mien.evaluation.measured_card import CARD
         from mien.evaluation.pages import write_document
 
         note(f"written: {write_audit(output, found, path.name)}")

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from mien.evaluation.faces import JudgedFaces
 
 
-CARD = "card.md"
 Models = Annotated[
     list[str],
     typer.Argument(
@@ -180,7 +179,7 @@ def _write(
     further: "Sequence[Further]",
 ) -> None:
     """Writes the page and files of each model, and those that compare several."""
-    from mien.evaluation.measured_card import measured_card
+    from mien.evaluation.measured_card import CARD, measured_card
     from mien.evaluation.pages import report_folders, write_document, write_report
 
     called = [each.model for each in evaluations]

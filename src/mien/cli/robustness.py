@@ -1,6 +1,5 @@
 """What `mien evaluate` measures beyond a report: corruptions, the way through pictures, groups."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,11 +77,10 @@ class Further:
 
     def write(self, folder: Path) -> None:
         """Writes each as a JSON file of its own."""
-        from mien.files import write_whole
+        from mien.evaluation.pages import write_document
 
         for name, value in self.to_json_dict().items():
-            with write_whole(folder / f"{name}.json") as file:
-                file.write((json.dumps(value, allow_nan=False, indent=2) + "\n").encode())
+            write_document(folder / f"{name}.json", value)
 
 
 def read_tables(

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from mien.data.face_set import FaceSet
-from mien.errors import BadInputError, MissingError
+from mien.data.tables import read_lines
+from mien.errors import BadInputError
 from mien.files import write_whole
 
 _HEADER = ("row", "split", "reason", "partner", "file")
@@ -125,17 +126,7 @@ def _identity(faces: FaceSet, place: int) -> tuple[str, str]:
 
 def _read(path: Path) -> list[tuple[int, dict[str, str]]]:
     """Returns each line's number and its words by column."""
-    try:
-        text = path.read_bytes().decode("utf-8-sig", errors="surrogateescape")
-    except FileNotFoundError as error:
-        raise MissingError(f"{path}: no such file") from error
-    except OSError as error:
-        raise BadInputError(f"{path}: cannot be read: {error}") from error
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        lines = [(reader.line_num, [word.strip() for word in words]) for words in reader]
-    except csv.Error as error:
-        raise BadInputError(f"{path}:{reader.line_num}: is no CSV: {error}") from error
+    lines = read_lines(path, errors="surrogateescape")  # a file's name may be of any bytes
     header = lines[0][1] if lines else []
     if header.count("row") != 1:
         raise BadInputError(

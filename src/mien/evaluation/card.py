@@ -6,12 +6,11 @@ It begins with the YAML head that model hubs read: library, task, tags, results
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from mien.evaluation.metrics import ClassReport
 from mien.evaluation.report import Report, read_report
 from mien.evaluation.votes import VotesReport
-from mien.model_folder import CARD, Int8Record, ModelConfig, write_config, write_manifest
+from mien.model_folder import Int8Record, ModelConfig
 from mien.text import markdown
 
 _TASK = "image-classification"
@@ -70,13 +69,6 @@ Judging what a person feels, thinks or intends; any decision about a person; use
 education, where the European Union's AI Act prohibits inferring emotions (Article 5(1)(f)).
 Elsewhere such systems are high-risk under that act, and people must be told (Article 50(3)).
 """
-
-
-def write_texts(folder: Path, config: ModelConfig) -> None:
-    """Writes the texts of a model folder whose networks are there: config, card and manifest."""
-    write_config(folder, config)
-    (folder / CARD).write_text(model_card(config), encoding="utf-8")
-    write_manifest(folder)
 
 
 NO_GROUPS = (
@@ -196,7 +188,7 @@ def _head(config: ModelConfig, reports: Sequence[Report]) -> str:
 
 def _overall(report: Report | VotesReport, num_views: int, loss: float) -> str:
     return (
-        f"| {num_views} | **{report.accuracy:.2%}** | {_interval(report.accuracy_ci95)} "
+        f"| {num_views} | **{report.accuracy:.2%}** | {interval(report.accuracy_ci95)} "
         f"| {report.balanced_accuracy:.2%} | {loss:.4f} | {report.ece:.4f} |"
     )
 
@@ -249,7 +241,7 @@ def _votes(reports: Sequence[Report]) -> str:
     return _VOTES.format(
         **vars(votes) | {"per_class": _class_rows(votes.per_class)},
         alarms="\n".join(
-            f"| {name} | {share.count} | {share.share:.2%} | {_interval(share.ci95)} |"
+            f"| {name} | {share.count} | {share.share:.2%} | {interval(share.ci95)} |"
             for name, share in shares.items()
         ),
         overall="\n".join(
@@ -260,7 +252,8 @@ def _votes(reports: Sequence[Report]) -> str:
     )
 
 
-def _interval(ends: tuple[float, float]) -> str:
+def interval(ends: Sequence[float]) -> str:
+    """Returns the two ends of an interval of shares, in per cent."""
     return f"{ends[0]:.2%} to {ends[1]:.2%}"
 
 

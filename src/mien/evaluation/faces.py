@@ -114,12 +114,13 @@ def read_for_models(
     sets: dict[tuple[int | None, int], FaceSet] = {}
     judged = []
     for config in configs:
-        size = config.face_size if Path(data).is_dir() else None
-        kind = size, config.channels if size else 1  # a CSV's faces are grey
-        if kind not in sets:
-            channels = config.channels if size else 1
-            sets[kind] = read(data, votes, skip_bad=skip_bad, face_size=size, channels=channels)
-        judged.append(_judge(config, sets[kind], split, without))
+        size, channels = None, 1  # a CSV's faces are grey, and of their own size
+        if Path(data).is_dir():
+            size, channels = config.face_size, config.channels
+        if (size, channels) not in sets:
+            whole = read(data, votes, skip_bad=skip_bad, face_size=size, channels=channels)
+            sets[size, channels] = whole
+        judged.append(_judge(config, sets[size, channels], split, without))
     return judged if len(judged) == 1 else _shared(configs, judged)
 
 
@@ -149,7 +150,12 @@ def _judge(
 
 
 def selection_faces(config: ModelConfig, whole: FaceSet) -> FaceSet:
-    """Returns the faces that a model's run selected on, found again as the run found them.
+    """Returns the second of `own_faces`: what the model's run selected on."""
+    return own_faces(config, whole)[1]
+
+
+def own_faces(config: ModelConfig, whole: FaceSet) -> tuple[FaceSet, FaceSet]:
+    """Returns the faces that a model's run learnt from and selected on, found again.
 
     They are chosen by the recipe in the model's training record, and checked by the hash there.
 
@@ -171,7 +177,7 @@ def selection_faces(config: ModelConfig, whole: FaceSet) -> FaceSet:
     if record.without:
         other += f" (without the rows of {record.without}, for --without)"
     try:
-        _, faces, _, _ = choose_faces(Data.model_validate(page), whole)
+        train, faces, _, _ = choose_faces(Data.model_validate(page), whole)
     except ValidationError as error:
         raise UsageError(f"the model's recipe is of another version of mien: {error}") from error
     except (UsageError, BadInputError) as error:
@@ -182,7 +188,7 @@ def selection_faces(config: ModelConfig, whole: FaceSet) -> FaceSet:
             f"({record.selection_split}) with SHA-256 {record.selection_hash[:16]}…, found "
             f"{counted(len(faces), 'face')} that differ"
         )
-    return faces
+    return train, faces
 
 
 def _shared(configs: Sequence[ModelConfig], judged: Sequence[JudgedFaces]) -> list[JudgedFaces]:

@@ -1,7 +1,5 @@
 """How a model does on groups of faces that a table names: by age, by skin tone, by light."""
 
-import csv
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -12,7 +10,8 @@ import numpy as np
 
 from mien.classifier import softmax
 from mien.data import FaceSet
-from mien.errors import BadInputError, MissingError
+from mien.data.tables import read_lines
+from mien.errors import BadInputError
 from mien.evaluation.report import Evaluation, votes_of_model
 from mien.evaluation.votes import Share, count_false_alarms, share_of
 
@@ -239,21 +238,9 @@ def _find_gap(groups: list[GroupScore]) -> Gap | None:
 def _read_lines(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """Returns the header, checked, and each line that is not empty with its number."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError as error:
-        raise MissingError(f"{path}: no such file") from error
-    except OSError as error:
-        raise BadInputError(f"{path}: cannot be read: {error.strerror or error}") from error
+        rows = [(number, row) for number, row in read_lines(path) if any(row)]
     except UnicodeDecodeError as error:
         raise BadInputError(f"{path}: is no UTF-8 text; {_EXPECTED}") from error
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    rows: list[tuple[int, list[str]]] = []
-    try:
-        for row in reader:
-            if any(cell.strip() for cell in row):
-                rows.append((reader.line_num, [cell.strip() for cell in row]))
-    except csv.Error as error:
-        raise BadInputError(f"{path}:{reader.line_num}: is no CSV: {error}") from error
     if not rows:
         raise BadInputError(f"{path}: is empty; {_EXPECTED}")
     (first, header), *lines = rows

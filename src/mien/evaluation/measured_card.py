@@ -4,9 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from mien.evaluation.card import NO_GROUPS, model_card
+from mien.evaluation.card import NO_GROUPS, interval, model_card
 from mien.evaluation.report import Evaluation
 from mien.text import markdown
+
+CARD = "card.md"
+"""The file, in the folder of a report or an audit."""
 
 
 def measured_card(
@@ -102,4 +105,4 @@ def _share_row(name: str, faces: int, share: Mapping[str, Any]) -> str:
 
 
 def _row(name: str, faces: int, share: float, ends: Sequence[float]) -> str:
-    return f"| {name} | {faces:,} | {share:.2%} | {ends[0]:.2%} to {ends[1]:.2%} |"
+    return f"| {name} | {faces:,} | {share:.2%} | {interval(ends)} |"

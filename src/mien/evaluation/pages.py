@@ -19,7 +19,6 @@ from mien.data import FaceSet
 from mien.evaluation.metrics import (
     CONFIDENCES,
     calibration_bins,
-    expected_calibration_error,
     find_disagreements,
     wilson_interval,
 )
@@ -144,10 +143,10 @@ def _reliability(evaluation: Evaluation, title: str) -> Figure:
         reach = 1.96 * np.sqrt(bins.variances)
         ends = np.clip([bins.accuracy - reach, bins.accuracy + reach], 0, 1)
         intervals, truth = list(map(tuple, ends.T.tolist())), "share of the votes"
-    error = f"ECE {expected_calibration_error(decided, targets):.3f}"
-    calibration = (evaluation.report.votes or evaluation.report).calibration
-    if calibration is not None:
-        its = calibration.as_exported
+    report = evaluation.report.votes or evaluation.report
+    error = f"ECE {report.ece:.3f}"
+    if report.calibration is not None:
+        its = report.calibration.as_exported
         low, high = its.rms_debiased_ci95
         error += f"; RMS, debiased {its.rms_debiased:.3f} ({low:.3f} to {high:.3f})"
     return draw_reliability(

@@ -7,13 +7,14 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from mien.data import FaceSet, choose_faces
+from mien.data import FaceSet, leave_out
 from mien.errors import UsageError
 from mien.evaluation import evaluate, read_for_model
-from mien.evaluation.card import write_texts
-from mien.evaluation.faces import SELECTION
+from mien.evaluation.card import model_card
+from mien.evaluation.faces import own_faces
 from mien.files import make_whole
 from mien.model_folder import (
+    CARD,
     METADATA_KEY,
     NETWORK,
     WEIGHTS,
@@ -22,8 +23,8 @@ from mien.model_folder import (
     resolve,
     verify,
     write_config,
+    write_manifest,
 )
-from mien.recipes.recipe import Data
 from mien.training.quantising import write_int8
 
 _SMALL = 64
@@ -69,6 +70,13 @@ def convert(
     return output
 
 
+def write_texts(folder: Path, config: ModelConfig) -> None:
+    """Writes the texts of a model folder whose networks are there: config, card and manifest."""
+    write_config(folder, config)
+    (folder / CARD).write_text(model_card(config), encoding="utf-8")
+    write_manifest(folder)
+
+
 def _faces(
     model: str | Path,
     config: ModelConfig,
@@ -83,11 +91,8 @@ def _faces(
         raise UsageError(f"{model}: expected --data with it, the faces that it was trained on")
     if by_votes and votes is None:
         raise UsageError(f"{model} was selected by votes: expected --votes with it")
-    judged = read_for_model(
-        config, data, SELECTION, votes=votes if by_votes else None, without=without
-    )
-    train, _, _, _ = choose_faces(Data.model_validate(record.recipe["data"]), judged.whole)
-    return train, judged.faces
+    whole = read_for_model(config, data, votes=votes if by_votes else None).whole
+    return own_faces(config, whole if without is None else leave_out(whole, without))
 
 
 def _round(folder: Path, config: ModelConfig, selection: FaceSet) -> ModelConfig:

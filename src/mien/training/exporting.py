@@ -17,7 +17,6 @@ from mien import run_folder
 from mien.classifier import Classifier
 from mien.errors import MienError, MissingError, UsageError
 from mien.evaluation import Report, evaluate, fit_temperature, score, truth_of
-from mien.evaluation.card import write_texts
 from mien.files import make_whole
 from mien.model_folder import (
     METADATA_KEY,
@@ -34,7 +33,7 @@ from mien.models import FaceClassifier, count_macs, count_parameters
 from mien.recipes import Recipe
 from mien.run_folder import RunInfo
 from mien.training import checkpoint
-from mien.training.converting import convert
+from mien.training.converting import convert, write_texts
 from mien.training.data import TrainingData, prepare, source_of
 from mien.training.quantising import write_int8
 from mien.training.state import build_net, in_channels
